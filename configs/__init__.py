@@ -1,0 +1,1 @@
+"""configs of morning_jax."""

@@ -1,0 +1,1 @@
+"""launch of morning_jax."""

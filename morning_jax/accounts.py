@@ -1,0 +1,146 @@
+"""The types that flow through the house, and the legend of dimension letters.
+
+Shapes stand in the names of arrays, one letter a dimension:
+
+  A  accounts, rows of `accounts.csv`: brands and influencers in one table
+  B  brands of a batch or of a split
+  M  influencers of a batch, or the candidates of a split
+  P  positives: (brand, influencer) pairs that cooperated
+  N  negatives drawn for each positive
+  F  features of one modality, before encoding
+  D  one perspective's representation; 3D after the perspectives are joined
+  L  loss parts
+  S  steps of one dispatch
+  V  attributes, the nodes of the attribute graph
+  E  edges of the attribute graph
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+
+import flax.struct
+import jax
+import numpy as np
+
+BRAND = 0
+INFLUENCER = 1
+ROLES = ('brand', 'influencer')
+SPLITS = ('train', 'valid', 'test')
+
+# Perspective -> modality -> feature. A feature's file in a bundle is
+# `<feature>.npy`. A perspective's representation is the Hadamard product of its
+# modalities' representations (SPEC section 4).
+PERSPECTIVES: Mapping[str, Mapping[str, str]] = {
+  'content': {'image': 'content_image', 'text': 'content_text'},
+  'audience': {'image': 'audience_image', 'text': 'audience_text'},
+  'attribute': {'embedding': 'attribute_embedding'},
+}
+FEATURES = tuple(f for m in PERSPECTIVES.values() for f in m.values())
+# Topic distributions: a negative weight is an error.
+TOPIC_FEATURES = ('content_text', 'audience_text')
+
+
+@dataclasses.dataclass(frozen=True)
+class Accounts:
+  """Who the rows of a data set are. All arrays have length A.
+
+  Attributes:
+    ids: account names as str; unique per role, not across roles.
+    roles: int8, `BRAND` or `INFLUENCER`.
+    categories: str; '' where unknown.
+    splits: str, one of `SPLITS` for brands, '' for influencers and for brands
+      that are set aside.
+    found_under: str, the category under which an influencer was found; None
+      where the data set has no such column. Evaluation only.
+    followers: int64, -1 where unknown; None where there is no such column.
+    biographies: str; None where there is no such column.
+  """
+
+  ids: np.ndarray
+  roles: np.ndarray
+  categories: np.ndarray
+  splits: np.ndarray
+  found_under: np.ndarray | None = None
+  followers: np.ndarray | None = None
+  biographies: np.ndarray | None = None
+
+  def __len__(self) -> int:
+    return len(self.ids)
+
+  def rows_of(self, role: int) -> np.ndarray:
+    """Returns the table rows of one role, int64, ascending."""
+    return np.flatnonzero(self.roles == role)
+
+
+@dataclasses.dataclass(frozen=True)
+class Attributes:
+  """Which of the V attributes each account has, and the stored graph, if any.
+
+  Attributes:
+    names_V: attribute names.
+    ids_V: attribute ids as the files have them; row i of `names_V`.
+    holder: int64 [n], account row of the n-th (account, attribute) pair.
+    held: int64 [n], attribute index in 0..V-1 of that pair.
+    edges_Ex2: int64 attribute indices of the undirected edges, each once; None
+      where the data set has no `attribute_graph.csv`.
+    weight_E: float32, positive.
+  """
+
+  names_V: np.ndarray
+  ids_V: np.ndarray
+  holder: np.ndarray
+  held: np.ndarray
+  edges_Ex2: np.ndarray | None = None
+  weight_E: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+  """A data set in memory: what a bundle holds (SPEC section 9).
+
+  Attributes:
+    name: where it came from, for messages.
+    accounts: who the A rows are.
+    features: feature name -> float32 [A, F]; a row of NaN = the account lacks
+      it. Absent features are absent from the mapping.
+    positives_Px2: int64 account rows (brand, influencer), no duplicates, in
+      the order of the file.
+    attributes: the attribute lists and graph, where there are any.
+    planted: float32 [A, K] or None: in a synthetic world, vectors whose inner
+      products are the planted preference. Never an input.
+    notes: what a reader did that the user should know, one line each.
+  """
+
+  name: str
+  accounts: Accounts
+  features: Mapping[str, np.ndarray]
+  positives_Px2: np.ndarray
+  attributes: Attributes | None = None
+  planted: np.ndarray | None = None
+  notes: tuple[str, ...] = ()
+
+  @property
+  def feature_sizes(self) -> dict[str, int]:
+    """Feature name -> F, in the order of `FEATURES`."""
+    return {
+      f: int(self.features[f].shape[1]) for f in FEATURES if f in self.features
+    }
+
+
+@flax.struct.dataclass
+class AccountTable:
+  """The accounts' features as a pytree, gathered by row.
+
+  Attributes:
+    features: feature name -> float32 [A, F]; zeros where an account lacks it.
+    present: feature name -> bool [A].
+  """
+
+  features: Mapping[str, jax.Array]
+  present: Mapping[str, jax.Array]
+
+  def __getitem__(self, rows: jax.Array) -> AccountTable:
+    """Gathers rows (or a slice of rows) of every array."""
+    return jax.tree.map(lambda x: x[rows], self)

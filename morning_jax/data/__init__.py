@@ -1,0 +1,1 @@
+"""From files to arrays: bundles, the embedded world, batches."""

@@ -1,0 +1,1 @@
+"""The attribute co-occurrence graph."""
