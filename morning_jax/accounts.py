@@ -83,9 +83,12 @@ class Attributes:
     ids_V: attribute ids as the files have them; row i of `names_V`.
     holder: int64 [n], account row of the n-th (account, attribute) pair.
     held: int64 [n], attribute index in 0..V-1 of that pair.
-    edges_Ex2: int64 attribute indices of the undirected edges, each once; None
-      where the data set has no `attribute_graph.csv`.
-    weight_E: float32, positive.
+    edges_Ex2: int64 attribute indices (source, target), as the file lists
+      them: the graph is undirected, yet the authors' file lists many edges in
+      both directions, with a weight for each. No (source, target) stands
+      twice, and no edge leads to its source. None where the data set has no
+      `attribute_graph.csv`.
+    weight_E: float32, positive and finite.
   """
 
   names_V: np.ndarray

@@ -61,8 +61,7 @@ def _rows(
         if None in row or None in row.values():
           raise BundleError(
             f'{path}, row {reader.line_num}: the header has {len(header)}'
-            ' columns, this row has '
-            + ('more' if None in row else 'fewer')
+            ' columns, this row has ' + ('more' if None in row else 'fewer')
           )
         yield reader.line_num, {k: v.strip() for k, v in row.items()}
   except FileNotFoundError:
@@ -123,9 +122,9 @@ def _read_accounts(folder: pathlib.Path) -> accounts_lib.Accounts:
     for name in optional:
       if name in row:
         text = row[name]
-        if name == 'followers' and text:
-          if _whole_number(path, number, name, text) < 0:
-            raise BundleError(f'{path}, row {number}: followers is negative')
+        is_count = name == 'followers' and text
+        if is_count and _whole_number(path, number, name, text) < 0:
+          raise BundleError(f'{path}, row {number}: followers is negative')
         columns.setdefault(name, []).append(text)
   if not ids:
     raise BundleError(f'{path}: no accounts; the bundle is empty')
@@ -200,7 +199,9 @@ def _read_interactions(
   if merged:
     notes.append(f'{_INTERACTIONS}: {merged} duplicate interactions merged')
   positives = all_pairs[np.sort(first)]
-  idle = len(np.setdiff1d(accounts.rows_of(accounts_lib.BRAND), positives[:, 0]))
+  idle = len(
+    np.setdiff1d(accounts.rows_of(accounts_lib.BRAND), positives[:, 0])
+  )
   if idle:
     notes.append(
       f'{_INTERACTIONS}: {idle} brands without a positive are left out'
@@ -331,9 +332,7 @@ def _read_attributes(
       role = accounts_lib.ROLES.index(row['role'])
       holder.append(_look_up(index, role, row['account_id'], where))
       held.append(index_of(where, row['attribute_id']))
-  pairs = np.unique(
-    np.array([holder, held], np.int64).reshape(2, -1), axis=1
-  )
+  pairs = np.unique(np.array([holder, held], np.int64).reshape(2, -1), axis=1)
   edges, weights = None, None
   if (folder / _GRAPH).exists():
     edges, weights = _read_graph(folder, index_of)
@@ -347,13 +346,18 @@ def _read_attributes(
   )
 
 
-def _read_graph(folder: pathlib.Path, index_of) -> tuple[np.ndarray, np.ndarray]:
+def _read_graph(
+  folder: pathlib.Path, index_of
+) -> tuple[np.ndarray, np.ndarray]:
   path = folder / _GRAPH
   first_seen: dict[tuple[int, int], int] = {}
   weights: list[float] = []
   for number, row in _rows(folder, _GRAPH, ('source', 'target', 'weight')):
     where = f'{path}, row {number}'
-    source, target = index_of(where, row['source']), index_of(where, row['target'])
+    source, target = (
+      index_of(where, row['source']),
+      index_of(where, row['target']),
+    )
     if source == target:
       raise BundleError(f'{where}: an edge from {row["source"]} to itself')
     try:
@@ -364,13 +368,11 @@ def _read_graph(folder: pathlib.Path, index_of) -> tuple[np.ndarray, np.ndarray]
       raise BundleError(
         f'{where}: weight {row["weight"]!r} is not a positive finite number'
       )
-    seen = first_seen.setdefault(
-      (min(source, target), max(source, target)), number
-    )
+    seen = first_seen.setdefault((source, target), number)
     if seen != number:
       raise BundleError(
-        f'{where}: the edge {row["source"]}-{row["target"]} stands already in'
-        f' row {seen}'
+        f'{where}: the edge from {row["source"]} to {row["target"]} stands'
+        f' already in row {seen}'
       )
     weights.append(weight)
   if not weights:
