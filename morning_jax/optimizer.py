@@ -1,0 +1,113 @@
+"""Optimizers and learning rate schedules; optax lives only here."""
+
+from __future__ import annotations
+
+import jax
+from jax import numpy as jnp
+import ml_collections
+import optax
+
+from morning_jax import errors
+
+
+def _scale_by_adam_tf1(
+  b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+) -> optax.GradientTransformation:
+  """Adam with TensorFlow 1's epsilon: m sqrt(1-b2^t)/(1-b1^t) / (sqrt(v)+eps).
+
+  optax adds epsilon after the bias correction, which makes it smaller by
+  sqrt(1 - b2^t).
+  """
+
+  def init(params: optax.Params) -> optax.ScaleByAdamState:
+    return optax.scale_by_adam(b1, b2, eps).init(params)
+
+  def update(
+    updates: optax.Updates,
+    state: optax.ScaleByAdamState,
+    params: optax.Params | None = None,
+  ) -> tuple[optax.Updates, optax.ScaleByAdamState]:
+    del params
+    count = optax.safe_increment(state.count)
+    mu = optax.tree.update_moment(updates, state.mu, b1, 1)
+    nu = optax.tree.update_moment(updates, state.nu, b2, 2)
+    t = count.astype(jnp.float32)
+    scale = jnp.sqrt(1 - b2**t) / (1 - b1**t)
+    updates = jax.tree.map(lambda m, v: scale * m / (jnp.sqrt(v) + eps), mu, nu)
+    return updates, optax.ScaleByAdamState(count=count, mu=mu, nu=nu)
+
+  return optax.GradientTransformation(init, update)
+
+
+def make_schedule(
+  config: ml_collections.ConfigDict, *, steps_per_epoch: int, num_steps: int
+) -> optax.Schedule:
+  """Builds the learning rate as a function of the step.
+
+  Args:
+    config: the `optimizer` part of the configuration.
+    steps_per_epoch: steps of one epoch.
+    num_steps: steps of the whole run.
+
+  Returns:
+    step -> learning rate.
+
+  Raises:
+    UserError: the schedule is unknown.
+  """
+  if config.schedule == 'constant':
+    return optax.constant_schedule(config.learning_rate)
+  if config.schedule == 'exponential':
+    every = config.decay_steps or steps_per_epoch
+    return optax.exponential_decay(
+      config.learning_rate, every, config.decay_rate, staircase=True
+    )
+  if config.schedule == 'cosine':
+    warmup = round(config.warmup * num_steps)
+    return optax.warmup_cosine_decay_schedule(
+      init_value=0.0 if warmup else config.learning_rate,
+      peak_value=config.learning_rate,
+      warmup_steps=warmup,
+      decay_steps=max(num_steps, warmup + 1),
+    )
+  raise errors.UserError(
+    f'config.optimizer.schedule={config.schedule!r} is none of constant,'
+    ' exponential, cosine'
+  )
+
+
+def make_optimizer(
+  config: ml_collections.ConfigDict, schedule: optax.Schedule
+) -> optax.GradientTransformation:
+  """Builds the optimizer.
+
+  Args:
+    config: the `optimizer` part of the configuration.
+    schedule: the learning rate.
+
+  Returns:
+    The transformation of gradients to updates. Weight decay is decoupled and
+    touches weight matrices alone.
+
+  Raises:
+    UserError: the optimizer is unknown.
+  """
+  if config.name == 'adam':
+    scale = optax.scale_by_adam()
+  elif config.name == 'adam_tf1':
+    scale = _scale_by_adam_tf1()
+  else:
+    raise errors.UserError(
+      f'config.optimizer.name={config.name!r} is none of adam, adam_tf1'
+    )
+  steps = [scale]
+  if config.weight_decay:
+    steps.append(
+      optax.add_decayed_weights(
+        config.weight_decay,
+        mask=lambda params: jax.tree_util.tree_map_with_path(
+          lambda path, _: path[-1].key == 'kernel', params
+        ),
+      )
+    )
+  return optax.chain(*steps, optax.scale_by_learning_rate(schedule))

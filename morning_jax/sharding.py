@@ -1,0 +1,141 @@
+"""Mesh axes and shardings: how arrays lie on devices, as data.
+
+The mesh has two axes. Batches and account rows shard over `data`, layer widths
+over `model`. `RULES` is the one table from the logical axis names that the
+modules use to mesh axes.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import flax.linen as nn
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+import numpy as np
+
+from morning_jax import errors
+
+DATA = 'data'
+MODEL = 'model'
+
+# Logical axis -> mesh axis. A dimension that the mesh axis doesn't divide is
+# replicated (see `state_shardings`).
+RULES: tuple[tuple[str, str | None], ...] = (
+  ('row', DATA),  # accounts, brands, influencers
+  ('vertex', None),  # nodes of the attribute graph
+  ('feature_in', None),
+  ('feature_out', MODEL),
+)
+
+T = TypeVar('T')
+
+
+def make_mesh(*, data: int = -1, model: int = 1) -> Mesh:
+  """Lays all devices out as a (data, model) mesh.
+
+  Args:
+    data: size of the data axis; -1 takes what `model` leaves.
+    model: size of the model axis.
+
+  Returns:
+    The mesh, with axes of type Auto.
+
+  Raises:
+    UserError: the sizes don't fit the number of devices.
+  """
+  devices = jax.devices()
+  if model < 1 or data == 0 or data < -1:
+    raise errors.UserError(
+      f'config.mesh: data={data}, model={model}; sizes are at least 1, and'
+      ' data=-1 takes the devices that model leaves'
+    )
+  if data == -1:
+    if len(devices) % model:
+      raise errors.UserError(
+        f'config.mesh.model={model} does not divide {len(devices)} devices'
+      )
+    data = len(devices) // model
+  if data * model > len(devices):
+    raise errors.UserError(
+      f'config.mesh: data={data} x model={model} needs {data * model} devices,'
+      f' there are {len(devices)}'
+    )
+  return jax.make_mesh(
+    (data, model),
+    (DATA, MODEL),
+    axis_types=(AxisType.Auto,) * 2,
+    devices=devices[: data * model],
+  )
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+  """Returns the sharding that puts a whole array on every device."""
+  return NamedSharding(mesh, PartitionSpec())
+
+
+def put_rows(tree: T, mesh: Mesh) -> T:
+  """Puts arrays on the mesh with their rows sharded over `data`.
+
+  Args:
+    tree: pytree of arrays that share their number of rows.
+    mesh: the mesh.
+
+  Returns:
+    The tree on device. Rows are padded with zeros to a multiple of the axis.
+  """
+  size = mesh.shape[DATA]
+  sharding = NamedSharding(mesh, PartitionSpec(DATA))
+
+  def put(x: np.ndarray) -> jax.Array:
+    short = -len(x) % size
+    if short:
+      x = np.concatenate([x, np.zeros((short, *x.shape[1:]), x.dtype)])
+    return jax.device_put(x, sharding)
+
+  return jax.tree.map(put, tree)
+
+
+def shard_rows(x: jax.Array) -> jax.Array:
+  """Constrains the rows of a batch to `data`; needs `jax.set_mesh`.
+
+  Args:
+    x: an array with one row an account.
+
+  Returns:
+    The array; left as it is where the axis does not divide the rows, or
+    without a mesh.
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  if mesh.empty or x.shape[0] % mesh.shape[DATA]:
+    return x
+  return jax.lax.with_sharding_constraint(x, PartitionSpec(DATA))
+
+
+def state_shardings(boxed: T, mesh: Mesh) -> T:
+  """Returns the shardings of a state whose leaves name their logical axes.
+
+  Args:
+    boxed: pytree of ShapeDtypeStructs, with Linen's partitioning metadata
+      where a leaf has logical axes (`jax.eval_shape` of an init).
+    mesh: the mesh.
+
+  Returns:
+    The unboxed tree of NamedShardings. A dimension that its mesh axis doesn't
+    divide is replicated.
+  """
+  specs = nn.logical_to_mesh(nn.get_partition_spec(boxed), RULES)
+
+  def fit(spec: PartitionSpec, leaf: jax.ShapeDtypeStruct) -> NamedSharding:
+    axes = [
+      axis if axis is None or leaf.shape[i] % mesh.shape[axis] == 0 else None
+      for i, axis in enumerate(spec)
+    ]
+    return NamedSharding(mesh, PartitionSpec(*axes))
+
+  return jax.tree.map(
+    fit,
+    specs,
+    nn.unbox(boxed),
+    is_leaf=lambda x: isinstance(x, PartitionSpec),
+  )

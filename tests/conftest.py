@@ -1,0 +1,26 @@
+"""Shared by all tests: eight simulated devices, and where the real data is."""
+
+import os
+import pathlib
+
+# Before JAX starts: multi-device tests run on simulated devices.
+os.environ['JAX_PLATFORMS'] = 'cpu'
+os.environ['XLA_FLAGS'] = (
+  os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
+)
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope='session')
+def real_data() -> pathlib.Path:
+  """The real bundle's folder; tests that use it skip where it is absent."""
+  folder = pathlib.Path(
+    os.environ.get('MORNING_REAL_DATA')
+    or _ROOT.parent / 'shared' / 'data' / 'bmi_train'
+  )
+  if not (folder / 'accounts.csv').exists():
+    pytest.skip(f'the real data is not at {folder} (MORNING_REAL_DATA)')
+  return folder
