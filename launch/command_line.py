@@ -71,7 +71,7 @@ def run(main: Callable[[list[str]], int | None]) -> NoReturn:
       print('stopped from the keyboard', file=sys.stderr)
       sys.exit(130)
 
-  logging.set_verbosity(logging.WARNING)
+  logging.set_verbosity(logging.ERROR)
   logging.use_absl_handler()
   app.run(guarded, flags_parser=_parse_flags)
   raise AssertionError('app.run always exits')

@@ -39,6 +39,11 @@ def _scale_by_adam_tf1(
   return optax.GradientTransformation(init, update)
 
 
+def _is_kernel(path: tuple) -> bool:
+  # A leaf may be boxed with its logical axes, so `kernel` need not come last.
+  return any(getattr(key, 'key', None) == 'kernel' for key in path)
+
+
 def make_schedule(
   config: ml_collections.ConfigDict, *, steps_per_epoch: int, num_steps: int
 ) -> optax.Schedule:
@@ -106,7 +111,7 @@ def make_optimizer(
       optax.add_decayed_weights(
         config.weight_decay,
         mask=lambda params: jax.tree_util.tree_map_with_path(
-          lambda path, _: path[-1].key == 'kernel', params
+          lambda path, _: _is_kernel(path), params
         ),
       )
     )

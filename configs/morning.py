@@ -1,0 +1,136 @@
+"""The configuration of MORNING.
+
+Variants, each with its command and the result to expect (see README.md):
+
+  default   python -m launch.train --config=configs/morning.py
+            The embedded world, the recipe we recommend.
+  paper     python -m launch.train --config=configs/morning.py:paper
+            The recipe of the paper (SPEC section 7), 100 epochs.
+  release   python -m launch.train --config=configs/morning.py:release
+            The authors' released program, step for step.
+  smoke     python -m launch.train --config=configs/morning.py:smoke
+            A small world, seconds on a CPU; says that everything works.
+
+Any field can be overridden: `--config.train.epochs=5`. Tuples are written
+`--config.model.image_widths=256,128`.
+"""
+
+import ml_collections
+from ml_collections import config_dict
+
+VARIANTS = ('', 'paper', 'release', 'smoke')
+
+
+def get_config(variant: str = '') -> ml_collections.ConfigDict:
+  """Returns the configuration of a variant; '' is the default recipe."""
+  if variant not in VARIANTS:
+    known = ', '.join(v or "'' (the default)" for v in VARIANTS)
+    raise ValueError(f'no variant {variant!r} of configs/morning.py: {known}')
+  c = ml_collections.ConfigDict()
+  c.seed = 0
+
+  c.data = ml_collections.ConfigDict()
+  # A bundle's folder; without one, the TFDS builder below.
+  c.data.bundle = config_dict.placeholder(str)
+  c.data.builder = 'brand_micro_influencer/synthetic'
+  # Where TFDS keeps what it prepared; its own default if unset.
+  c.data.data_dir = config_dict.placeholder(str)
+  # Share of the training brands lent to `valid` where there are none.
+  c.data.valid_share = 0.1
+  # Above 0: cross-validation over the training brands, this many folds.
+  c.data.folds = 0
+  # One of the folds, from 0; below 0: all of them, one after another.
+  c.data.fold = -1
+
+  c.mesh = ml_collections.ConfigDict()
+  c.mesh.data = -1  # what `model` leaves
+  c.mesh.model = 1
+
+  c.model = ml_collections.ConfigDict()
+  c.model.perspectives = ('content', 'audience', 'attribute')
+  c.model.modalities = ('image', 'text')
+  c.model.image_widths = (128, 128)
+  c.model.text_widths = (64, 128)
+  c.model.attribute_widths = (256, 128)
+  c.model.co_attention = 'paper'  # 'paper', 'release' or 'none'
+  c.model.init = 'lecun'  # 'lecun', 'uniform' or 'normal'
+  c.model.init_scale = 1.0
+  c.model.gate_bias_scale = 0.0
+  c.model.input_dropout = 0.2
+  c.model.drop_connect = 0.0
+  c.model.dtype = 'float32'  # or 'bfloat16': computation, not parameters
+
+  c.loss = ml_collections.ConfigDict()
+  c.loss.kind = 'all_pairs'  # or 'triplet'
+  c.loss.variant = 'paper'  # of 'triplet': 'paper' or 'release'
+  c.loss.margins = ml_collections.ConfigDict(
+    {'content': 4.0, 'audience': 2.0, 'attribute': 2.0}
+  )
+  c.loss.hinge_weight = 0.0  # of 'all_pairs'
+  c.loss.temperature = 1.0  # of 'all_pairs'
+  c.loss.l1 = 0.0
+  c.loss.regularize_scores = False
+
+  c.optimizer = ml_collections.ConfigDict()
+  c.optimizer.name = 'adam'  # or 'adam_tf1'
+  c.optimizer.learning_rate = 1e-3
+  c.optimizer.schedule = 'cosine'  # 'constant', 'exponential' or 'cosine'
+  c.optimizer.warmup = 0.05  # share of all steps, of 'cosine'
+  c.optimizer.decay_rate = 1.0  # of 'exponential'
+  c.optimizer.decay_steps = 0  # of 'exponential'; 0: every epoch
+  c.optimizer.weight_decay = 0.01
+
+  c.train = ml_collections.ConfigDict()
+  c.train.batch_size = 256  # positives a step
+  c.train.negatives = 1  # drawn for each positive, of 'triplet'
+  c.train.epochs = 30
+  c.train.shuffle = True
+  c.train.steps_per_call = 50  # steps of one dispatch
+
+  c.evaluation = ml_collections.ConfigDict()
+  c.evaluation.every_epochs = 2.0
+  c.evaluation.batch_size = 1024  # accounts encoded at a time
+  # Evaluations without a better MAP on `valid` after which to stop; 0: never.
+  c.evaluation.patience = 0
+
+  c.checkpoint = ml_collections.ConfigDict()
+  c.checkpoint.max_to_keep = 2  # of the newest; the best is kept besides
+
+  if variant in ('paper', 'release'):
+    c.data.valid_share = 0.0
+    c.model.image_widths = (1024, 1024, 1024, 512)
+    c.model.text_widths = (128, 512)
+    c.model.attribute_widths = (1024, 512)
+    c.model.co_attention = variant
+    c.loss.kind = 'triplet'
+    c.loss.variant = variant
+    c.loss.l1 = 0.001
+    c.model.init_scale = 0.1
+    c.optimizer.learning_rate = 0.002
+    c.optimizer.schedule = 'exponential'
+    c.optimizer.weight_decay = 0.0
+    c.train.batch_size = 16
+    c.train.epochs = 100
+    c.train.steps_per_call = 211
+    c.evaluation.every_epochs = 10.0
+  if variant == 'paper':
+    c.model.init = 'uniform'
+    c.model.gate_bias_scale = 0.1
+    c.model.input_dropout = 0.5
+    c.optimizer.decay_rate = 0.95
+  if variant == 'release':
+    c.model.init = 'normal'
+    c.model.gate_bias_scale = 1.0
+    c.model.input_dropout = 0.0
+    c.model.drop_connect = 0.5
+    c.loss.regularize_scores = True
+    c.optimizer.name = 'adam_tf1'
+    c.optimizer.decay_rate = 0.99
+    c.optimizer.decay_steps = 12_000
+    c.train.shuffle = False
+  if variant == 'smoke':
+    c.data.builder = 'brand_micro_influencer/synthetic_small'
+    c.train.batch_size = 64
+    c.train.epochs = 10
+    c.train.steps_per_call = 20
+  return c

@@ -1,0 +1,63 @@
+r"""Evaluates the best checkpoint of a working folder.
+
+Examples:
+  python -m launch.evaluate --workdir=runs/mine
+  python -m launch.evaluate --workdir=runs/mine --bundle=another_bundle \
+    --split=test --json=metrics.json --scores=scores.npz
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+from absl import flags
+
+from launch import command_line
+from morning_jax import errors, evaluate
+from morning_jax.reporting import console, tables
+
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'The folder that launch.train printed.', required=True
+)
+_BUNDLE = flags.DEFINE_string(
+  'bundle',
+  None,
+  'Evaluate on this bundle instead of the data trained on.',
+)
+_SPLIT = flags.DEFINE_list(
+  'split',
+  None,
+  'Splits to evaluate: train, valid, test; test if unset, or what there is.',
+)
+_JSON = flags.DEFINE_string('json', None, 'Write the metrics to this file.')
+_SCORES = flags.DEFINE_string(
+  'scores',
+  None,
+  'Write all scores of the split to this .npz file: brand_ids,'
+  ' influencer_ids, scores and each perspective.',
+)
+
+
+def _check_writable(flag: str, path: str | None) -> None:
+  if path is not None and not pathlib.Path(path).resolve().parent.is_dir():
+    raise errors.UserError(f'--{flag}={path}: its folder does not exist')
+
+
+def main(argv: list[str]) -> None:
+  """Runs the job that the flags name."""
+  del argv
+  _check_writable('json', _JSON.value)
+  _check_writable('scores', _SCORES.value)
+  results = evaluate.evaluate(
+    _WORKDIR.value,
+    bundle=_BUNDLE.value,
+    wanted_splits=None if _SPLIT.value is None else tuple(_SPLIT.value),
+    scores_file=_SCORES.value,
+  )
+  if _JSON.value:
+    evaluate.write_metrics(_JSON.value, results)
+  console.say(tables.of_splits(results))
+
+
+if __name__ == '__main__':
+  command_line.run(main)

@@ -1,0 +1,59 @@
+r"""Trains a model, or resumes one, and prints how well it ranks.
+
+Examples:
+  python -m launch.train --config=configs/morning.py
+  python -m launch.train --config=configs/morning.py:paper \
+    --config.data.bundle=my_bundle --workdir=runs/mine
+  python -m launch.train --config=configs/morning.py:paper \
+    --config.data.bundle=my_bundle --config.data.folds=5
+
+Started again on the same --workdir, it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+
+from absl import flags
+from ml_collections import config_flags
+
+from launch import command_line
+from morning_jax import train
+from morning_jax.reporting import console
+
+_DEFAULT = pathlib.Path(__file__).resolve().parent.parent / 'configs/morning.py'
+
+_CONFIG = config_flags.DEFINE_config_file(
+  'config',
+  str(_DEFAULT),
+  'Configuration file; a variant follows a colon: configs/morning.py:smoke.',
+  lock_config=True,
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir',
+  None,
+  'Where checkpoints, scalars and metrics.json go; a new folder under runs/'
+  ' if unset. A folder with checkpoints is resumed.',
+)
+
+
+def main(argv: list[str]) -> None:
+  """Runs the job that the flags name."""
+  del argv
+  config = _CONFIG.value
+  now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
+  workdir = _WORKDIR.value or f'runs/morning-{now}'
+  console.say(f'working folder: {workdir}')
+  if config.data.folds and config.data.fold < 0:
+    finished = train.cross_validate(config, workdir)
+  else:
+    finished = train.train(config, workdir).finished
+  if finished and not (config.data.folds and config.data.fold < 0):
+    console.say(
+      f'\nto evaluate it again: python -m launch.evaluate --workdir={workdir}'
+    )
+
+
+if __name__ == '__main__':
+  command_line.run(main)

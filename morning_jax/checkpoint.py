@@ -1,0 +1,388 @@
+"""Complete, checked checkpoints; Orbax lives only here.
+
+A checkpoint holds three items: `params`, `training` (optimizer state and step)
+and `meta` (configuration, data fingerprint, progress, checksums, format
+version). Orbax restores flipped bits without a word, so every array carries a
+checksum, and the checksums a checksum of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+from typing import Any
+import zlib
+
+import jax
+from jax import numpy as jnp
+from orbax import checkpoint as ocp
+
+from morning_jax import errors
+from morning_jax.reporting import console
+
+FORMAT_VERSION = 1
+_FOLDER = 'checkpoints'
+_TREES = ('params', 'training')
+
+
+class CheckpointError(errors.UserError):
+  """A checkpoint that can't be used; the message says why."""
+
+
+class _CorruptError(Exception):
+  """One checkpoint is damaged; an earlier one may serve."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+  """What came back from a checkpoint.
+
+  Attributes:
+    step: the step after which it was saved.
+    params: the parameters.
+    training: optimizer state and step; None where they were not asked for.
+    meta: what was saved beside the arrays.
+  """
+
+  step: int
+  params: Any
+  training: Any
+  meta: dict[str, Any]
+
+
+def _words(x: jax.Array) -> jax.Array:
+  """Reinterprets an array's bits as a flat uint32 vector."""
+  if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+    x = jax.random.key_data(x)
+  if x.dtype == bool:
+    return x.ravel().astype(jnp.uint32)
+  bits = x.dtype.itemsize * 8
+  if bits == 64:
+    return jax.lax.bitcast_convert_type(x, jnp.uint32).ravel()
+  unsigned = jnp.dtype(f'uint{bits}')
+  return jax.lax.bitcast_convert_type(x, unsigned).ravel().astype(jnp.uint32)
+
+
+def _checksum(x: jax.Array) -> jax.Array:
+  """Returns uint32 [2]: sums of the words, each times an odd number.
+
+  Integer sums don't depend on the order, so any number of devices gives the
+  same value; an odd factor keeps every single flipped bit visible.
+  """
+  word = _words(x)
+  place = jnp.arange(word.size, dtype=jnp.uint32)
+
+  def odd(multiplier: int, shift: int) -> jax.Array:
+    h = (place + jnp.uint32(1)) * jnp.uint32(multiplier)
+    return (h ^ (h >> shift)) | jnp.uint32(1)
+
+  return jnp.stack(
+    [
+      jnp.sum(word * odd(0x9E3779B1, 15), dtype=jnp.uint32),
+      jnp.sum(word * odd(0x85EBCA77, 13), dtype=jnp.uint32),
+    ]
+  )
+
+
+@jax.jit
+def _checksums(tree: Any) -> Any:
+  return jax.tree.map(_checksum, tree)
+
+
+def _by_path(tree: Any) -> dict[str, Any]:
+  return {
+    jax.tree_util.keystr(path, simple=True, separator='/'): leaf
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+  }
+
+
+def describe(tree: Any) -> dict[str, list]:
+  """Describes every array of a pytree: path -> [shape, dtype, checksum]."""
+  sums = _by_path(jax.device_get(_checksums(tree)))
+  return {
+    path: [
+      *_shape_and_type(leaf),
+      ''.join(f'{int(word):08x}' for word in sums[path]),
+    ]
+    for path, leaf in _by_path(tree).items()
+  }
+
+
+def _shape_and_type(leaf: Any) -> list:
+  return [list(leaf.shape), str(leaf.dtype)]
+
+
+def _mismatches(stored: Mapping[str, list], wanted: Any) -> list[str]:
+  """Lists every difference in name, shape or type from the wanted tree."""
+  have = {path: f'{a[1]}{a[0]}' for path, a in stored.items()}
+  want = {
+    path: '{1}{0}'.format(*_shape_and_type(leaf))
+    for path, leaf in _by_path(wanted).items()
+  }
+  lines = []
+  for path in sorted(have | want):
+    if path not in want:
+      lines.append(f'{path} {have[path]} is not in the model')
+    elif path not in have:
+      lines.append(f'{path} {want[path]} is not in the checkpoint')
+    elif have[path] != want[path]:
+      lines.append(
+        f'{path} is {have[path]} in the checkpoint, {want[path]} in the model'
+      )
+  return lines
+
+
+def _digest(meta: Mapping[str, Any]) -> int:
+  return zlib.crc32(json.dumps(meta, sort_keys=True).encode())
+
+
+class Checkpoints:
+  """The checkpoints of one working folder.
+
+  Saves run in the background. The newest `max_to_keep` are kept, and the best
+  by `best_metric`.
+  """
+
+  def __init__(
+    self,
+    workdir: str | os.PathLike[str],
+    *,
+    max_to_keep: int = 2,
+    best_metric: str = 'map',
+    read_only: bool = False,
+  ):
+    """Opens the folder.
+
+    Args:
+      workdir: the working folder.
+      max_to_keep: how many of the newest to keep, at least 1.
+      best_metric: the metric, higher is better, whose best is kept too.
+      read_only: whether nothing may be written or removed.
+    """
+    if max_to_keep < 1:
+      raise errors.UserError('config.checkpoint.max_to_keep must be at least 1')
+    self._folder = pathlib.Path(workdir).resolve() / _FOLDER
+    self._best_metric = best_metric
+    self._read_only = read_only
+    policies = ocp.checkpoint_managers
+    self._options = ocp.CheckpointManagerOptions(
+      best_fn=lambda metrics: metrics[best_metric],
+      preservation_policy=policies.AnyPreservationPolicy(
+        [
+          policies.LatestN(max_to_keep),
+          policies.BestN(
+            get_metric_fn=lambda metrics: metrics[best_metric],
+            n=1,
+            keep_checkpoints_without_metrics=False,
+          ),
+        ]
+      ),
+      cleanup_tmp_directories=not read_only,
+      create=not read_only,
+      read_only=read_only,
+    )
+    self._manager: ocp.CheckpointManager | None = None
+
+  def _open(self) -> ocp.CheckpointManager:
+    if self._manager is None:
+      self._manager = ocp.CheckpointManager(self._folder, options=self._options)
+    return self._manager
+
+  def _reader(self) -> ocp.CheckpointManager:
+    return ocp.CheckpointManager(
+      self._folder,
+      options=ocp.CheckpointManagerOptions(
+        create=False, read_only=True, enable_async_checkpointing=False
+      ),
+    )
+
+  def steps(self) -> list[int]:
+    """Lists the steps that have a checkpoint, ascending."""
+    if not self._folder.is_dir():
+      return []
+    return sorted(
+      int(p.name) for p in self._folder.iterdir() if p.name.isdigit()
+    )
+
+  def save(
+    self,
+    step: int,
+    *,
+    params: Any,
+    training: Any,
+    meta: Mapping[str, Any],
+    metrics: Mapping[str, float] | None,
+  ) -> None:
+    """Starts to save; returns once the arrays may be donated.
+
+    Args:
+      step: the step after which the state stands; newer than all saved ones.
+      params: the parameters.
+      training: optimizer state and step.
+      meta: JSON-able: configuration, data fingerprint, progress.
+      metrics: of the validation brands, if they were evaluated.
+    """
+    whole = {
+      **meta,
+      'format_version': FORMAT_VERSION,
+      'step': step,
+      'arrays': {'params': describe(params), 'training': describe(training)},
+    }
+    saved = self._open().save(
+      step,
+      args=ocp.args.Composite(
+        params=ocp.args.StandardSave(params),
+        training=ocp.args.StandardSave(training),
+        meta=ocp.args.JsonSave({'content': whole, 'crc32': _digest(whole)}),
+      ),
+      metrics=None if metrics is None else dict(metrics),
+    )
+    if not saved:
+      raise RuntimeError(f'step {step} is not newer than the saved ones')
+
+  def read_meta(self, step: int) -> dict[str, Any]:
+    """Reads what was saved beside the arrays of one checkpoint.
+
+    Raises:
+      _CorruptError: it is damaged.
+      CheckpointError: a newer version of the software wrote it.
+    """
+    path = self._folder / str(step) / 'meta' / 'metadata'
+    try:
+      stored = json.loads(path.read_text(encoding='utf-8'))
+      content = stored['content']
+      intact = stored['crc32'] == _digest(content)
+    except (OSError, ValueError, KeyError, TypeError) as e:
+      raise _CorruptError(f'its metadata is unreadable ({_short(e)})') from e
+    if not intact:
+      raise _CorruptError('its metadata fails its checksum')
+    if content['format_version'] != FORMAT_VERSION:
+      raise CheckpointError(
+        f'{path.parent.parent}: has format version'
+        f' {content["format_version"]}, this software reads {FORMAT_VERSION}'
+      )
+    return content
+
+  def best_step(self) -> int | None:
+    """Returns the step with the best validation metric; None without one."""
+    best, value = None, -float('inf')
+    for step in self.steps():
+      path = self._folder / str(step) / 'metrics' / 'metrics'
+      try:
+        metric = json.loads(path.read_text(encoding='utf-8'))[self._best_metric]
+      except (OSError, ValueError, KeyError, TypeError):
+        continue
+      if metric is not None and metric > value:
+        best, value = step, metric
+    return best
+
+  def restore(
+    self,
+    targets: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    *,
+    prefer_best: bool = False,
+  ) -> Restored:
+    """Restores the newest intact checkpoint, or the best one.
+
+    A damaged one is reported and passed over for the newest of the others;
+    when not read-only it is moved aside, so that its step can be saved again.
+
+    Args:
+      targets: given a checkpoint's `meta`, returns trees of ShapeDtypeStructs
+        with shardings for `params` and, if wanted, `training`.
+      prefer_best: whether to try the best checkpoint first.
+
+    Returns:
+      The arrays, on the shardings asked for.
+
+    Raises:
+      CheckpointError: there is none, none is intact, or the arrays are not
+        those of the model; then every difference is listed.
+    """
+    order = self.steps()[::-1]
+    if not order:
+      raise CheckpointError(f'{self._folder.parent}: has no checkpoint')
+    if prefer_best:
+      best = self.best_step()
+      order.sort(key=lambda step: step != best)
+    for step in order:
+      try:
+        return self._restore_step(step, targets)
+      except _CorruptError as e:
+        console.note(
+          f'checkpoint {step} of {self._folder.parent} is corrupt ({e});'
+          ' falling back to another one'
+        )
+        if not self._read_only:
+          self._set_aside(step)
+    raise CheckpointError(
+      f'{self._folder.parent}: all {len(order)} checkpoints are corrupt; train'
+      ' in a new folder, or bring the files back from a copy'
+    )
+
+  def _restore_step(
+    self,
+    step: int,
+    targets: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+  ) -> Restored:
+    meta = self.read_meta(step)
+    wanted = targets(meta)
+    lines = [
+      f'{name}/{line}'
+      for name, tree in wanted.items()
+      for line in _mismatches(meta['arrays'][name], tree)
+    ]
+    if lines:
+      raise CheckpointError(
+        f'{self._folder.parent}: checkpoint {step} does not fit the model: '
+        + '; '.join(lines)
+      )
+    try:
+      with contextlib.closing(self._reader()) as manager:
+        arrays = manager.restore(
+          step,
+          args=ocp.args.Composite(
+            **{k: ocp.args.StandardRestore(v) for k, v in wanted.items()}
+          ),
+        )
+    except Exception as e:  # Orbax raises many kinds for damaged files.
+      raise _CorruptError(_short(e)) from e
+    for name in wanted:
+      actual = describe(arrays[name])
+      for path, expected in meta['arrays'][name].items():
+        if actual[path] != expected:
+          raise _CorruptError(f'array {name}/{path} fails its checksum')
+    return Restored(
+      step=step,
+      params=arrays['params'],
+      training=arrays['training'] if 'training' in wanted else None,
+      meta=meta,
+    )
+
+  def _set_aside(self, step: int) -> None:
+    self.close()
+    source = self._folder / str(step)
+    target = self._folder / f'corrupt-{step}'
+    shutil.rmtree(target, ignore_errors=True)
+    source.rename(target)
+
+  def wait(self) -> None:
+    """Waits until everything is on disk."""
+    if self._manager is not None:
+      self._manager.wait_until_finished()
+
+  def close(self) -> None:
+    """Waits and releases the folder."""
+    if self._manager is not None:
+      self._manager.close()
+      self._manager = None
+
+
+def _short(error: Exception) -> str:
+  text = ' '.join(str(error).split())
+  return f'{type(error).__name__}: {text[:120]}'

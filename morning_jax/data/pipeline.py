@@ -1,0 +1,142 @@
+"""From a configuration to arrays on their way to the device."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+import ml_collections
+import numpy as np
+
+from morning_jax import accounts as accounts_lib
+from morning_jax import errors
+from morning_jax.data import builder, bundle, splits
+
+
+def load(config: ml_collections.ConfigDict) -> accounts_lib.Dataset:
+  """Loads the data set that the `data` part of a configuration names.
+
+  Args:
+    config: `bundle` (a folder) or else `builder` (a TFDS name), `data_dir`.
+
+  Returns:
+    The data set as it is stored, before any brand is lent or dealt.
+
+  Raises:
+    UserError: it can't be read.
+  """
+  if config.bundle:
+    return bundle.read_bundle(config.bundle)
+  return builder.load(config.builder, data_dir=config.data_dir)
+
+
+def assign_splits(
+  dataset: accounts_lib.Dataset, config: ml_collections.ConfigDict
+) -> accounts_lib.Dataset:
+  """Deals the brands out as the configuration says: fold, then lent `valid`.
+
+  Args:
+    dataset: the data set as it is stored.
+    config: the whole configuration (`seed` and `data`).
+
+  Returns:
+    The data set with the splits that a run with this configuration uses.
+
+  Raises:
+    UserError: folds or shares that the data can't give.
+  """
+  data = config.data
+  if data.folds:
+    if not 0 <= data.fold < data.folds:
+      raise errors.UserError(
+        f'config.data.fold={data.fold} is not in 0..{data.folds - 1}'
+      )
+    dataset = splits.fold(
+      dataset, index=data.fold, count=data.folds, seed=config.seed
+    )
+  return splits.lend_valid(dataset, share=data.valid_share, seed=config.seed)
+
+
+def fingerprint(dataset: accounts_lib.Dataset) -> str:
+  """Returns a SHA-256 of all that training sees: accounts, features, pairs."""
+  digest = hashlib.sha256()
+
+  def add(name: str, array: np.ndarray | None) -> None:
+    if array is None:
+      return
+    if array.dtype.kind == 'U':
+      # Fixed-width strings depend on the longest one; join them instead.
+      data = '\0'.join(array.tolist()).encode()
+    else:
+      data = np.ascontiguousarray(array).data
+    digest.update(f'{name} {array.dtype.kind} {array.shape}\n'.encode())
+    digest.update(data)
+
+  for field in dataclasses.fields(dataset.accounts):
+    add(field.name, getattr(dataset.accounts, field.name))
+  for feature in dataset.feature_sizes:
+    add(feature, dataset.features[feature])
+  add('positives', dataset.positives_Px2)
+  if dataset.attributes is not None:
+    for field in dataclasses.fields(dataset.attributes):
+      add(field.name, getattr(dataset.attributes, field.name))
+  return digest.hexdigest()
+
+
+def account_table(
+  dataset: accounts_lib.Dataset, features: list[str]
+) -> accounts_lib.AccountTable:
+  """Collects features as NumPy arrays, with zeros where an account lacks one.
+
+  Args:
+    dataset: the data set.
+    features: which of its features.
+
+  Returns:
+    The table on the host.
+  """
+  values, present = {}, {}
+  for feature in features:
+    x_AxF = dataset.features[feature]
+    # A row is NaN as a whole or not at all; the reader made sure.
+    has_A = ~np.isnan(x_AxF[:, 0])
+    values[feature] = (
+      x_AxF if has_A.all() else np.where(has_A[:, None], x_AxF, np.float32(0))
+    )
+    present[feature] = has_A
+  return accounts_lib.AccountTable(features=values, present=present)
+
+
+def training_split(
+  dataset: accounts_lib.Dataset,
+) -> tuple[splits.Split, list[str]]:
+  """Selects what is trained on.
+
+  Args:
+    dataset: the data set.
+
+  Returns:
+    The training split, less brands that have no negative, and notes.
+
+  Raises:
+    UserError: nothing is left to train on.
+  """
+  split = splits.select(dataset, 'train')
+  if split is None:
+    raise errors.UserError(
+      f'{dataset.name}: no brand of split "train" has a positive'
+    )
+  notes = []
+  full = splits.without_negatives(split)
+  if len(full):
+    notes.append(
+      f'{len(full)} training brands have every candidate as a positive and are'
+      ' left out'
+    )
+    split = splits.drop_brands(split, full)
+    if not len(split.brand_row_B):
+      raise errors.UserError(
+        f'{dataset.name}: every training brand has every candidate as a'
+        ' positive; there is nothing to rank below'
+      )
+  return split, notes

@@ -1,0 +1,166 @@
+"""Which brands train, validate and test, and what each split ranks."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from morning_jax import accounts as accounts_lib
+from morning_jax import errors
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+  """One split as it is trained on or evaluated.
+
+  Attributes:
+    name: 'train', 'valid' or 'test'.
+    brand_row_B: account rows of its brands; each has at least one positive.
+    candidate_row_M: account rows of its candidates: the influencers with at
+      least one positive in this split (SPEC section 8), ascending.
+    brand_P: brand of each positive, 0..B-1, in the data set's order.
+    candidate_P: influencer of each positive, 0..M-1.
+  """
+
+  name: str
+  brand_row_B: np.ndarray
+  candidate_row_M: np.ndarray
+  brand_P: np.ndarray
+  candidate_P: np.ndarray
+
+
+def select(dataset: accounts_lib.Dataset, name: str) -> Split | None:
+  """Collects a split; None where no brand of it has a positive.
+
+  Args:
+    dataset: the data set.
+    name: 'train', 'valid' or 'test'.
+
+  Returns:
+    Brands and candidates in the order of their account rows.
+  """
+  brand_row, influencer_row = dataset.positives_Px2.T
+  kept = dataset.accounts.splits[brand_row] == name
+  if not kept.any():
+    return None
+  brands, brand_P = np.unique(brand_row[kept], return_inverse=True)
+  candidates, candidate_P = np.unique(influencer_row[kept], return_inverse=True)
+  return Split(name, brands, candidates, brand_P, candidate_P)
+
+
+def without_negatives(split: Split) -> np.ndarray:
+  """Finds the brands to which every candidate is a positive, as indices.
+
+  Such brands can't be trained on: nothing can be ranked below.
+  """
+  count_B = np.bincount(split.brand_P, minlength=len(split.brand_row_B))
+  return np.flatnonzero(count_B == len(split.candidate_row_M))
+
+
+def drop_brands(split: Split, brands: np.ndarray) -> Split:
+  """Leaves brands (indices into the split) and their positives out."""
+  kept_B = np.ones(len(split.brand_row_B), bool)
+  kept_B[brands] = False
+  new_B = np.cumsum(kept_B) - 1
+  kept_P = kept_B[split.brand_P]
+  return dataclasses.replace(
+    split,
+    brand_row_B=split.brand_row_B[kept_B],
+    brand_P=new_B[split.brand_P[kept_P]],
+    candidate_P=split.candidate_P[kept_P],
+  )
+
+
+def _with_splits(
+  dataset: accounts_lib.Dataset, splits_A: np.ndarray, note: str
+) -> accounts_lib.Dataset:
+  return dataclasses.replace(
+    dataset,
+    accounts=dataclasses.replace(dataset.accounts, splits=splits_A),
+    notes=(*dataset.notes, note),
+  )
+
+
+def _training_brands(dataset: accounts_lib.Dataset) -> np.ndarray:
+  split = select(dataset, 'train')
+  if split is None:
+    raise errors.UserError(
+      f'{dataset.name}: no brand of split "train" has a positive'
+    )
+  return split.brand_row_B
+
+
+def lend_valid(
+  dataset: accounts_lib.Dataset, *, share: float, seed: int
+) -> accounts_lib.Dataset:
+  """Lends a seeded share of the training brands to `valid`, if it is empty.
+
+  Args:
+    dataset: the data set.
+    share: share of the training brands, 0 to below 1; 0 lends none.
+    seed: which brands.
+
+  Returns:
+    The data set with other splits; itself where it has `valid` brands.
+
+  Raises:
+    UserError: the share is out of range, or leaves no brand to train on.
+  """
+  if not 0 <= share < 1:
+    raise errors.UserError(f'config.data.valid_share={share} is not in [0, 1)')
+  if select(dataset, 'valid') is not None or not share:
+    return dataset
+  brands = _training_brands(dataset)
+  lent = max(1, round(share * len(brands)))
+  if lent >= len(brands):
+    raise errors.UserError(
+      f'{dataset.name}: config.data.valid_share={share} leaves none of its'
+      f' {len(brands)} training brands to train on; 0 trains on all'
+    )
+  chosen = np.random.default_rng([seed, 1]).choice(brands, lent, replace=False)
+  splits = dataset.accounts.splits.copy()
+  splits[chosen] = 'valid'
+  return _with_splits(
+    dataset,
+    splits,
+    f'no valid brands: {lent} of {len(brands)} training brands are lent to'
+    ' validation (config.data.valid_share)',
+  )
+
+
+def fold(
+  dataset: accounts_lib.Dataset, *, index: int, count: int, seed: int
+) -> accounts_lib.Dataset:
+  """Makes one fold of a cross-validation over the training brands.
+
+  Brands are dealt out category by category, so that every fold has its share
+  of each. No brand is in two folds' tests.
+
+  Args:
+    dataset: the data set; its own valid and test brands are set aside.
+    index: which fold, 0..count-1.
+    count: number of folds, at least 2.
+    seed: how the brands are dealt.
+
+  Returns:
+    The data set in which the fold's brands are `test`, the others `train`.
+
+  Raises:
+    UserError: there are fewer training brands than folds.
+  """
+  brands = _training_brands(dataset)
+  if not 2 <= count <= len(brands):
+    raise errors.UserError(
+      f'config.data.folds={count}: takes 2 to {len(brands)} folds, one training'
+      ' brand each at least'
+    )
+  shuffled = np.random.default_rng([seed, 2]).permutation(brands)
+  categories = dataset.accounts.categories[shuffled]
+  dealt = shuffled[np.argsort(categories, kind='stable')]
+  splits = np.full_like(dataset.accounts.splits, '')
+  splits[brands] = 'train'
+  splits[dealt[index::count]] = 'test'
+  return _with_splits(
+    dataset, splits, f'fold {index + 1} of {count} of the training brands'
+  )

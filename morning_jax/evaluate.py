@@ -1,0 +1,461 @@
+"""Ranks every candidate of a split for every brand and measures it.
+
+Training's periodic evaluation and `launch.evaluate` run the same functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+import flax.linen as nn
+import jax
+from jax import numpy as jnp
+from jax.sharding import Mesh
+import ml_collections
+import numpy as np
+
+from morning_jax import accounts as accounts_lib
+from morning_jax import checkpoint, errors, sharding
+from morning_jax import metrics as metrics_lib
+from morning_jax.data import bundle as bundle_lib
+from morning_jax.data import pipeline
+from morning_jax.data import splits as splits_lib
+from morning_jax.model import factory, morning
+from morning_jax.reporting import console
+
+_SCORES_AT_A_TIME = 1 << 24  # of the score matrix, held on device
+
+
+class Scorer:
+  """Encodes each account once and scores brands against candidates.
+
+  Memory is bounded: accounts are encoded `batch_size` at a time, and scores
+  come in blocks of brands.
+  """
+
+  def __init__(
+    self,
+    model: morning.Morning,
+    table: accounts_lib.AccountTable,
+    mesh: Mesh,
+    *,
+    batch_size: int,
+  ):
+    """Prepares to score.
+
+    Args:
+      model: the model.
+      table: features of all accounts, on the host.
+      mesh: where to compute.
+      batch_size: accounts encoded at a time.
+    """
+    self._table = table
+    self._mesh = mesh
+    axis = mesh.shape[sharding.DATA]
+    self._batch_size = -(-max(batch_size, 1) // axis) * axis
+
+    def encode(
+      variables: Mapping[str, Any],
+      accounts: accounts_lib.AccountTable,
+      role: str,
+    ) -> morning.Representations:
+      return model.apply(variables, accounts, role=role, method='encode')
+
+    self._encode = jax.jit(encode, static_argnames='role')
+
+  def encode(
+    self, params: Any, rows: np.ndarray, *, role: str
+  ) -> dict[str, jax.Array]:
+    """Encodes accounts of one role.
+
+    Args:
+      params: the model's parameters.
+      rows: account rows.
+      role: 'brand' or 'influencer'.
+
+    Returns:
+      Perspective -> [rows, D].
+    """
+    blocks = []
+    for start in range(0, len(rows), self._batch_size):
+      block = rows[start : start + self._batch_size]
+      # The last block is padded, so that one program serves all.
+      padded = np.resize(block, self._batch_size)
+      batch = sharding.put_rows(self._table[padded], self._mesh)
+      encoded = self._encode({'params': params}, batch, role)
+      blocks.append({k: v[: len(block)] for k, v in encoded.items()})
+    return jax.tree.map(lambda *x: jnp.concatenate(x), *blocks)
+
+
+def _category_codes(
+  accounts: accounts_lib.Accounts, split: splits_lib.Split
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns category codes of the brands and of where candidates were found."""
+  brand = accounts.categories[split.brand_row_B]
+  if accounts.found_under is None:
+    found = np.full(len(split.candidate_row_M), '')
+  else:
+    found = accounts.found_under[split.candidate_row_M]
+  names = np.unique(np.concatenate([brand, found]))
+  brand_B = np.where(brand == '', -2, np.searchsorted(names, brand))
+  found_M = np.where(found == '', -1, np.searchsorted(names, found))
+  return brand_B.astype(np.int32), found_M.astype(np.int32)
+
+
+def _positive_matrix(split: splits_lib.Split) -> np.ndarray:
+  """Returns [B, P] candidate indices of the positives, -1 as padding."""
+  order = np.argsort(split.brand_P, kind='stable')
+  brand, candidate = split.brand_P[order], split.candidate_P[order]
+  count = np.bincount(brand, minlength=len(split.brand_row_B))
+  place = np.arange(len(brand)) - (np.cumsum(count) - count)[brand]
+  matrix = np.full((len(count), count.max()), -1, np.int32)
+  matrix[brand, place] = candidate
+  return matrix
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+  """What an evaluation of one split found.
+
+  Attributes:
+    metrics: the object that `metrics.json` holds for the split.
+    scores: perspective -> float32 [B, M], where they were asked for.
+  """
+
+  metrics: dict[str, Any]
+  scores: dict[str, np.ndarray] | None = None
+
+
+def rank_split(
+  brand: Mapping[str, jax.Array],
+  candidate: Mapping[str, jax.Array],
+  accounts: accounts_lib.Accounts,
+  split: splits_lib.Split,
+  *,
+  keep_scores: bool = False,
+) -> Evaluation:
+  """Ranks a split's candidates by inner products (SPEC section 8).
+
+  Args:
+    brand: perspective -> [B, D] representations.
+    candidate: perspective -> [M, D] representations.
+    accounts: who the accounts are.
+    split: what to rank.
+    keep_scores: whether to return the scores, all of them.
+
+  Returns:
+    Metrics over all brands and per category.
+  """
+  category_B, found_M = _category_codes(accounts, split)
+  positive_BxP = _positive_matrix(split)
+  num_brands, num_candidates = len(split.brand_row_B), len(found_M)
+  # The number of positives differs wildly between brands: grouping brands of
+  # like numbers keeps the padding small.
+  order = np.argsort((positive_BxP >= 0).sum(axis=1), kind='stable')
+  step = max(1, min(num_brands, _SCORES_AT_A_TIME // num_candidates))
+  blocks, kept = [], []
+  for start in range(0, num_brands, step):
+    chosen = order[start : start + step]
+    scores = morning.scores_of_all(
+      {k: v[chosen] for k, v in brand.items()}, candidate
+    )
+    total_BxM = sum(scores.values())
+    width = int((positive_BxP[chosen] >= 0).sum(axis=1).max())
+    blocks.append(
+      metrics_lib.brand_statistics(
+        total_BxM,
+        positive_BxP[chosen, : 1 << (width - 1).bit_length()],
+        brand_category_B=category_B[chosen],
+        found_under_M=found_M,
+      )
+    )
+    if keep_scores:
+      kept.append(jax.device_get({**scores, 'scores': total_BxM}))
+  back = np.argsort(order)
+  statistics = metrics_lib.concatenate(blocks).take(back)
+  names = accounts.categories[split.brand_row_B]
+  sizes = {'num_candidates': num_candidates}
+  return Evaluation(
+    metrics={
+      **metrics_lib.summarize(statistics),
+      'num_brands': num_brands,
+      **sizes,
+      'per_category': {
+        str(name): {
+          **metrics_lib.summarize(statistics.take(names == name)),
+          'num_brands': int((names == name).sum()),
+          **sizes,
+        }
+        for name in np.unique(names[names != ''])
+      },
+    },
+    scores={k: np.concatenate([b[k] for b in kept])[back] for k in kept[0]}
+    if keep_scores
+    else None,
+  )
+
+
+def evaluate_split(
+  scorer: Scorer,
+  params: Any,
+  dataset: accounts_lib.Dataset,
+  split: splits_lib.Split,
+  *,
+  step: int,
+  keep_scores: bool = False,
+) -> Evaluation:
+  """Evaluates parameters on a split.
+
+  Args:
+    scorer: encodes the data set's accounts.
+    params: the parameters.
+    dataset: the data set.
+    split: one of its splits.
+    step: the training step that the parameters stand at, for the record.
+    keep_scores: whether to return the scores.
+
+  Returns:
+    The metrics; in a synthetic world with those of the planted preference
+    under `planted`, which is the ceiling.
+  """
+  evaluation = rank_split(
+    scorer.encode(params, split.brand_row_B, role='brand'),
+    scorer.encode(params, split.candidate_row_M, role='influencer'),
+    dataset.accounts,
+    split,
+    keep_scores=keep_scores,
+  )
+  evaluation.metrics['step'] = step
+  if dataset.planted is not None:
+    planted = rank_split(
+      {'planted': jnp.asarray(dataset.planted[split.brand_row_B])},
+      {'planted': jnp.asarray(dataset.planted[split.candidate_row_M])},
+      dataset.accounts,
+      split,
+    ).metrics
+    evaluation.metrics['planted'] = {k: planted[k] for k in metrics_lib.METRICS}
+  return evaluation
+
+
+def choose_splits(
+  dataset: accounts_lib.Dataset, wanted: tuple[str, ...] | None
+) -> tuple[list[splits_lib.Split], list[str]]:
+  """Chooses the splits to evaluate.
+
+  Args:
+    dataset: the data set.
+    wanted: names of splits; None for `test`, or what there is instead.
+
+  Returns:
+    The splits, and notes that say what stands in for what.
+
+  Raises:
+    UserError: a split that was asked for is unknown or has no brands.
+  """
+  if wanted is not None:
+    chosen = []
+    for name in wanted:
+      if name not in accounts_lib.SPLITS:
+        raise errors.UserError(
+          f'--split={name}: splits are {", ".join(accounts_lib.SPLITS)}'
+        )
+      split = splits_lib.select(dataset, name)
+      if split is None:
+        raise errors.UserError(
+          f'--split={name}: {dataset.name} has no {name} brand with a positive'
+        )
+      chosen.append(split)
+    return chosen, []
+  for name in ('test', 'valid', 'train'):
+    split = splits_lib.select(dataset, name)
+    if split is None:
+      continue
+    notes = []
+    if name != 'test':
+      notes.append(
+        f'{dataset.name} has no test brands; evaluated on its {name} brands'
+      )
+    if name == 'train':
+      notes.append(
+        'the model may have been trained on these brands: this says nothing'
+        ' about others'
+      )
+    return [split], notes
+  raise errors.UserError(
+    f'{dataset.name}: no brand of any split has a positive; nothing to evaluate'
+  )
+
+
+def _check_fit(
+  stored: Mapping[str, int],
+  perspectives: factory.Perspectives,
+  dataset: accounts_lib.Dataset,
+) -> None:
+  have = dataset.feature_sizes
+  wrong = []
+  for perspective, modalities in perspectives.items():
+    for feature in modalities.values():
+      if feature not in have:
+        wrong.append(f'it has no {feature}, which {perspective} needs')
+      elif have[feature] != stored[feature]:
+        wrong.append(
+          f'its {feature} has {have[feature]} features, the model was trained'
+          f' on {stored[feature]}'
+        )
+  if wrong:
+    raise errors.UserError(
+      f'{dataset.name} does not fit the checkpoint: ' + '; '.join(wrong)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """A model as a checkpoint has it.
+
+  Attributes:
+    config: the configuration it was trained with.
+    model: the module.
+    perspectives: what takes part.
+    feature_sizes: feature -> size, of what takes part.
+    params: the parameters.
+    step: the step that they stand at.
+    mesh: the mesh that they lie on.
+    data_fingerprint: of the data that it was trained on.
+  """
+
+  config: ml_collections.ConfigDict
+  model: morning.Morning
+  perspectives: factory.Perspectives
+  feature_sizes: dict[str, int]
+  params: Any
+  step: int
+  mesh: Mesh
+  data_fingerprint: str
+
+
+def restore(workdir: str | os.PathLike[str]) -> Trained:
+  """Restores the best checkpoint of a working folder, or the newest.
+
+  Args:
+    workdir: the folder that training wrote.
+
+  Returns:
+    The model, its parameters on this machine's devices.
+
+  Raises:
+    UserError: no usable checkpoint.
+  """
+  mesh = sharding.make_mesh()
+  parts: dict[str, Any] = {}
+
+  def targets(meta: Mapping[str, Any]) -> dict[str, Any]:
+    config = ml_collections.ConfigDict(meta['config'])
+    model = factory.build(config.model, meta['perspectives'])
+    table = factory.example_table(meta['perspectives'], meta['features'])
+    boxed = jax.eval_shape(model.init, jax.random.key(0), table, table)
+    shardings = sharding.state_shardings(boxed, mesh)
+    parts.update(config=config, model=model)
+    return {
+      'params': jax.tree.map(
+        lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+        nn.unbox(boxed),
+        shardings,
+      )['params']
+    }
+
+  if not pathlib.Path(workdir).is_dir():
+    raise errors.UserError(f'--workdir={workdir}: no such folder')
+  checkpoints = checkpoint.Checkpoints(workdir, read_only=True)
+  restored = checkpoints.restore(targets, prefer_best=True)
+  return Trained(
+    **parts,
+    perspectives=restored.meta['perspectives'],
+    feature_sizes=restored.meta['features'],
+    params=restored.params,
+    step=restored.step,
+    mesh=mesh,
+    data_fingerprint=restored.meta['data_fingerprint'],
+  )
+
+
+def evaluate(
+  workdir: str | os.PathLike[str],
+  *,
+  bundle: str | None = None,
+  wanted_splits: tuple[str, ...] | None = None,
+  scores_file: str | None = None,
+) -> dict[str, dict[str, Any]]:
+  """Evaluates a working folder's best checkpoint.
+
+  Args:
+    workdir: the folder that training wrote.
+    bundle: another data set than the one trained on.
+    wanted_splits: names of splits; None for `test`, or what there is instead.
+    scores_file: an `.npz` file to write the scores to; takes one split.
+
+  Returns:
+    Split -> metrics.
+
+  Raises:
+    UserError: the checkpoint or the data can't be used, or don't fit.
+  """
+  trained = restore(workdir)
+  if bundle is not None:
+    dataset = bundle_lib.read_bundle(bundle)
+  else:
+    dataset = pipeline.load(trained.config.data)
+    if pipeline.fingerprint(dataset) != trained.data_fingerprint:
+      raise errors.UserError(
+        f'{dataset.name}: the data has changed since the model was trained;'
+        ' name it with --bundle to evaluate on it as it is now'
+      )
+    dataset = pipeline.assign_splits(dataset, trained.config)
+  console.notes(dataset.notes)
+  _check_fit(trained.feature_sizes, trained.perspectives, dataset)
+  chosen, notes = choose_splits(dataset, wanted_splits)
+  console.notes(notes)
+  if scores_file is not None and len(chosen) != 1:
+    raise errors.UserError('--scores takes one split; name it with --split')
+  scorer = Scorer(
+    trained.model,
+    pipeline.account_table(dataset, list(trained.feature_sizes)),
+    trained.mesh,
+    batch_size=trained.config.evaluation.batch_size,
+  )
+  results = {}
+  for split in chosen:
+    evaluation = evaluate_split(
+      scorer,
+      trained.params,
+      dataset,
+      split,
+      step=trained.step,
+      keep_scores=scores_file is not None,
+    )
+    results[split.name] = evaluation.metrics
+    if scores_file is not None:
+      assert evaluation.scores is not None
+      ids = dataset.accounts.ids
+      with open(scores_file, 'wb') as f:
+        np.savez(
+          f,
+          brand_ids=ids[split.brand_row_B],
+          influencer_ids=ids[split.candidate_row_M],
+          **evaluation.scores,  # type: ignore[arg-type]
+        )
+  return results
+
+
+def write_metrics(
+  path: str | os.PathLike[str], results: Mapping[str, Any]
+) -> None:
+  """Writes metrics as JSON; the file appears whole or not at all."""
+  path = pathlib.Path(path)
+  draft = path.with_name(path.name + '.draft')
+  draft.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
+  draft.replace(path)
