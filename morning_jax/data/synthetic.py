@@ -127,7 +127,7 @@ _WORDINGS = [
   'photographer',
 ]
 _WORDINGS_PER_CONCEPT = 11
-_CONCEPT_SHARPNESS = 8.0
+_CONCEPT_SHARPNESS = 12.0
 _LEVEL = 1e-6  # keeps a logarithm finite
 
 
@@ -182,12 +182,12 @@ class World:
   attributes: int = 572
   attribute_embedding: int = 128
   posts: int = 50
-  content_interests: int = 8
-  audience_interests: int = 6
-  attribute_interests: int = 8
-  content_weight: float = 1.8
-  audience_weight: float = 1.2
-  attribute_weight: float = 1.6
+  content_interests: int = 5
+  audience_interests: int = 4
+  attribute_interests: int = 4
+  content_weight: float = 2.2
+  audience_weight: float = 1.4
+  attribute_weight: float = 1.7
   category_share: float = 0.3
   missing: float = 0.01
 
@@ -262,7 +262,7 @@ def _images(
     common = rng.normal(0.0, 1.0, classes)
     follow = rng.normal(size=(size, classes))
     styled = rng.normal(size=(size, classes)) / math.sqrt(size)
-    odds = common + 1.5 * interests_AxK @ follow + 1.5 * style_AxK @ styled
+    odds = common + 1.5 * interests_AxK @ follow + 2.0 * style_AxK @ styled
     chance = _softmax(odds)
     seen = rng.poisson(world.posts * seen_per_post * chance).astype(np.float64)
     some = np.nonzero(seen)
@@ -309,7 +309,7 @@ def _attributes(
   ]
 
   # Concepts: the n_a best of noisy affinities.
-  most = min(9, concepts)
+  most = min(8, concepts)
   count_A = rng.integers(min(4, most), most + 1, size=num)
   affinity = _CONCEPT_SHARPNESS * interests_AxK @ centre.T
   order = np.argsort(-(affinity + rng.gumbel(size=affinity.shape)), axis=1)
@@ -328,12 +328,10 @@ def _attributes(
   holder, held = holder[sort], held[sort]
 
   # Node vectors: the concept, and what is peculiar to the wording.
-  nodes = centre[concept_V] + 0.5 * rng.normal(size=(len(names), size)) / (
+  nodes = centre[concept_V] + 0.4 * rng.normal(size=(len(names), size)) / (
     math.sqrt(size)
   )
-  nodes = np.concatenate(
-    [nodes, rng.normal(size=nodes.shape) / math.sqrt(size)], axis=1
-  )
+  nodes = np.concatenate([nodes, rng.normal(size=nodes.shape)], axis=1)
   spread = rng.normal(size=(nodes.shape[1], world.attribute_embedding))
   nodes_VxD = nodes @ spread / math.sqrt(nodes.shape[1])
   total = np.zeros((num, world.attribute_embedding))
