@@ -19,10 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
+from typing import Any, TypeAlias
 
 import flax.struct
 import jax
 import numpy as np
+
+# An array of a pytree that may lie on the host or on device.
+Array: TypeAlias = Any
 
 BRAND = 0
 INFLUENCER = 1
@@ -141,9 +145,9 @@ class AccountTable:
     present: feature name -> bool [A].
   """
 
-  features: Mapping[str, jax.Array]
-  present: Mapping[str, jax.Array]
+  features: Mapping[str, Array]
+  present: Mapping[str, Array]
 
-  def __getitem__(self, rows: jax.Array) -> AccountTable:
+  def __getitem__(self, rows: Array) -> AccountTable:
     """Gathers rows (or a slice of rows) of every array."""
     return jax.tree.map(lambda x: x[rows], self)

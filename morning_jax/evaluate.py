@@ -63,7 +63,7 @@ class Scorer:
       variables: Mapping[str, Any],
       accounts: accounts_lib.AccountTable,
       role: str,
-    ) -> morning.Representations:
+    ) -> Any:
       return model.apply(variables, accounts, role=role, method='encode')
 
     self._encode = jax.jit(encode, static_argnames='role')
@@ -164,7 +164,7 @@ def rank_split(
     scores = morning.scores_of_all(
       {k: v[chosen] for k, v in brand.items()}, candidate
     )
-    total_BxM = sum(scores.values())
+    total_BxM = losses.join(scores)
     width = int((positive_BxP[chosen] >= 0).sum(axis=1).max())
     blocks.append(
       metrics_lib.brand_statistics(

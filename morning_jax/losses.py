@@ -7,6 +7,8 @@ loss returns its parts, which the caller adds up (`total`) and logs.
 from __future__ import annotations
 
 from collections.abc import Mapping
+import functools
+import operator
 
 import jax
 from jax import numpy as jnp
@@ -18,6 +20,11 @@ Parts = dict[str, jax.Array]  # loss part -> scalar
 _ACTIVE = 1e-16
 # Added to the softmax inside the logarithm (`release`).
 _FLOOR = 1e-16
+
+
+def join(scores: Scores) -> jax.Array:
+  """Adds the perspectives' scores up to F (eq. 19)."""
+  return functools.reduce(operator.add, scores.values())
 
 
 def total(parts: Parts) -> jax.Array:
@@ -71,16 +78,18 @@ def triplet(
       parts[f'hinge_{k}'] = jnp.sum(hinge_PxN) / (active + _ACTIVE)
     else:
       parts[f'hinge_{k}'] = jnp.mean(hinge_PxN)
-  gap_PxN = sum(negative.values()) - sum(positive.values())[:, None]
+  gap_PxN = join(negative) - join(positive)[:, None]
   if variant == 'release':
     cross_entropy_PxN = -jnp.log(jax.nn.sigmoid(-gap_PxN) + _FLOOR)
   else:
     cross_entropy_PxN = jax.nn.softplus(gap_PxN)
   parts['cross_entropy'] = jnp.mean(cross_entropy_PxN)
   if score_weights:
-    parts['score_regularization'] = sum(
-      score_weights[k] * (jnp.mean(positive[k]) + jnp.mean(negative[k]))
-      for k in positive
+    parts['score_regularization'] = join(
+      {
+        k: score_weights[k] * (jnp.mean(positive[k]) + jnp.mean(negative[k]))
+        for k in positive
+      }
     )
   return parts
 
@@ -113,9 +122,7 @@ def all_pairs(
   """
   own_BxB = jnp.eye(len(known_BxB), dtype=bool)
   masked_BxB = known_BxB & ~own_BxB
-  logit_BxB = jnp.where(
-    masked_BxB, -jnp.inf, sum(scores.values()) / temperature
-  )
+  logit_BxB = jnp.where(masked_BxB, -jnp.inf, join(scores) / temperature)
   own_B = jnp.diagonal(logit_BxB)
   parts: Parts = {
     'softmax_influencers': jnp.mean(

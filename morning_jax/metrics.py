@@ -66,6 +66,16 @@ def concatenate(blocks: Sequence[BrandStatistics]) -> BrandStatistics:
   )
 
 
+def _ordinal(score: jax.Array) -> jax.Array:
+  """Maps float32 to int32 of the same order, so that comparisons are exact.
+
+  Devices may take numbers below 1e-38 for zero when they compare floats.
+  """
+  bits = jax.lax.bitcast_convert_type(score, jnp.int32)
+  bits = jnp.where(bits == jnp.iinfo(jnp.int32).min, 0, bits)  # -0.0 is 0.0
+  return bits ^ ((bits >> 31) & jnp.int32(0x7FFFFFFF))
+
+
 @jax.jit
 def _counts(
   score_BxM: jax.Array,
@@ -86,6 +96,7 @@ def _counts(
     int32 [B, P] counts and int32 [B] numbers of negatives.
   """
   num_brands, num_candidates = score_BxM.shape
+  order_BxM = _ordinal(score_BxM)
   rows_Bx1 = jnp.arange(num_brands)[:, None]
   negative_BxM = (
     jnp.ones(score_BxM.shape, bool)
@@ -95,11 +106,11 @@ def _counts(
   same_BxM = negative_BxM & (brand_category_B[:, None] == found_under_M)
 
   def count(positive_B: jax.Array) -> dict[str, jax.Array]:
-    own_Bx1 = score_BxM.at[rows_Bx1, positive_B[:, None]].get(mode='clip')
-    below_BxM, tied_BxM = score_BxM < own_Bx1, score_BxM == own_Bx1
+    own_Bx1 = order_BxM.at[rows_Bx1, positive_B[:, None]].get(mode='clip')
+    below_BxM, tied_BxM = order_BxM < own_Bx1, order_BxM == own_Bx1
     total = functools.partial(jnp.sum, axis=1, dtype=jnp.int32)
     return {
-      'rank': total(score_BxM >= own_Bx1),
+      'rank': total(order_BxM >= own_Bx1),
       'below': total(below_BxM & negative_BxM),
       'tied': total(tied_BxM & negative_BxM),
       'category_below': total(below_BxM & same_BxM),

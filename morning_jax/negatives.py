@@ -12,6 +12,8 @@ import jax
 from jax import numpy as jnp
 import numpy as np
 
+from morning_jax.accounts import Array
+
 
 @flax.struct.dataclass
 class PositiveLists:
@@ -27,9 +29,9 @@ class PositiveLists:
     search_steps: bisections that find a place in the longest list.
   """
 
-  start: jax.Array
-  candidate_P: jax.Array
-  rest_rank_P: jax.Array
+  start: Array
+  candidate_P: Array
+  rest_rank_P: Array
   num_candidates: int = flax.struct.field(pytree_node=False)
   search_steps: int = flax.struct.field(pytree_node=False)
 

@@ -8,7 +8,7 @@ an array from 0, as NumPy does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 import csv
 import difflib
 import os
@@ -168,7 +168,7 @@ def _look_up(
   if row is None:
     hint = _near(name, list(index[role])) if len(index[role]) < 100_000 else ''
     if name in index[1 - role]:
-      hint = f' (there is a {accounts_lib.ROLES[1 - role]} of that name)'
+      hint = f' (a {accounts_lib.ROLES[1 - role]} has that name)'
     raise BundleError(
       f'{where}: {accounts_lib.ROLES[role]} {name!r} is not in'
       f' {_ACCOUNTS}{hint}'
@@ -347,7 +347,7 @@ def _read_attributes(
 
 
 def _read_graph(
-  folder: pathlib.Path, index_of
+  folder: pathlib.Path, index_of: Callable[[str, str], int]
 ) -> tuple[np.ndarray, np.ndarray]:
   path = folder / _GRAPH
   first_seen: dict[tuple[int, int], int] = {}
@@ -429,7 +429,7 @@ def read_bundle(path: str | os.PathLike[str]) -> accounts_lib.Dataset:
 
 
 def _write_csv(
-  path: pathlib.Path, header: Sequence[str], columns: Sequence[Sequence]
+  path: pathlib.Path, header: Sequence[str], columns: Sequence[Iterable]
 ) -> None:
   with path.open('w', encoding='utf-8', newline='') as f:
     writer = csv.writer(f, lineterminator='\n')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -16,7 +17,9 @@ LEAKY_SLOPE = 0.01
 def uniform(scale: float) -> Initializer:
   """Makes an initializer that draws evenly from -scale to scale."""
 
-  def init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32):
+  def init(
+    key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
+  ) -> jax.Array:
     return jax.random.uniform(key, shape, dtype, -scale, scale)
 
   return init
@@ -43,14 +46,14 @@ class Dense(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
     """Maps [rows, in] to [rows, width]."""
-    kernel = self.param(
+    kernel: Any = self.param(
       'kernel',
       nn.with_logical_partitioning(
         self.kernel_init, ('feature_in', 'feature_out')
       ),
       (x.shape[-1], self.width),
     )
-    bias = self.param(
+    bias: Any = self.param(
       'bias',
       nn.with_logical_partitioning(self.bias_init, ('feature_out',)),
       (self.width,),

@@ -84,7 +84,7 @@ class Morning(nn.Module):
     for perspective, features in self.perspectives.items():
       if perspective == 'attribute':
         # One modality, no dropout: its layers stand at the perspective itself.
-        tower = encoder(widths=self.widths['embedding'])
+        setattr(self, perspective, encoder(widths=self.widths['embedding']))
       else:
         tower = Perspective(
           features=features,
@@ -95,7 +95,7 @@ class Morning(nn.Module):
             drop_connect=self.drop_connect,
           ),
         )
-      setattr(self, perspective, tower)
+        setattr(self, perspective, tower)
     if self._attends:
       self.coattention = co_attention.CoAttention(
         variant=self.co_attention,
@@ -132,7 +132,8 @@ class Morning(nn.Module):
       content, audience = self.coattention(
         representations['content'], representations['audience'], role=role
       )
-      representations = representations | {
+      representations = {
+        **representations,
         'content': content,
         'audience': audience,
       }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import math
 from typing import Any
 
@@ -65,7 +65,7 @@ def of_splits(results: Mapping[str, Mapping[str, Any]]) -> str:
   )
 
 
-def of_folds(folds: list[Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
+def of_folds(folds: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
   """Summarizes the folds of a cross-validation.
 
   Args:
