@@ -17,11 +17,12 @@ import contextlib
 import dataclasses
 import difflib
 import hashlib
+import io
 import json
 import os
 import pathlib
 import sys
-from typing import Any
+from typing import Any, cast
 
 from absl import logging
 import numpy as np
@@ -185,6 +186,17 @@ class BrandMicroInfluencer(tfds.core.GeneratorBasedBuilder):
       disable_shuffling=True,
     )
 
+  def fingerprint(self, folder: pathlib.Path | None) -> str:
+    """Returns a digest of what would be prepared now.
+
+    Args:
+      folder: the bundle, for configuration `bundle`.
+    """
+    if self.builder_config.world is not None:
+      return _fingerprint_world(self.builder_config.world)
+    assert folder is not None
+    return _fingerprint_folder(folder)
+
   def download_and_prepare(self, **kwargs: Any) -> None:
     """Prepares the data set, anew if the prepared copy is out of date.
 
@@ -202,6 +214,7 @@ class BrandMicroInfluencer(tfds.core.GeneratorBasedBuilder):
     world = self.builder_config.world
     manual = config.manual_dir
     prepared = self.info.splits if self.data_path.exists() else None
+    folder = None
     if world is None and manual is None and prepared:
       logging.warning(
         '%s: no manual_dir to compare with; taken as prepared.', self.data_dir
@@ -209,12 +222,11 @@ class BrandMicroInfluencer(tfds.core.GeneratorBasedBuilder):
       return super().download_and_prepare(download_config=config, **kwargs)
     if world is None:
       if manual is None:
-        root = kwargs.get('download_dir') or self._data_dir_root
-        manual = pathlib.Path(root) / 'downloads' / 'manual'
+        root = pathlib.Path(self._data_dir_root)
+        downloads = kwargs.get('download_dir') or root / 'downloads'
+        manual = pathlib.Path(downloads) / 'manual'
       folder = find_bundle(manual)
-      fingerprint = _fingerprint_folder(folder)
-    else:
-      fingerprint = _fingerprint_world(world)
+    fingerprint = self.fingerprint(folder)
     if prepared and self.info.metadata.get('fingerprint') != fingerprint:
       config = dataclasses.replace(
         config,
@@ -222,10 +234,10 @@ class BrandMicroInfluencer(tfds.core.GeneratorBasedBuilder):
       )
       logging.info('%s is out of date and is prepared anew.', self.data_dir)
       prepared = None
-    if not prepared:
+    if not prepared or config.download_mode.overwrite_dataset:
       # Before TFDS removes or makes any folder.
       self._dataset = (
-        bundle_lib.read_bundle(folder)
+        bundle_lib.read_bundle(cast(pathlib.Path, folder))
         if world is None
         else synthetic.generate(world)
       )
@@ -405,6 +417,20 @@ def _broken_is_users(folder: str | os.PathLike[str]) -> Iterator[None]:
     ) from e
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+  """Keeps TFDS off standard output, and its bars to terminals."""
+  bars = sys.stderr.isatty()
+  if not bars:
+    tfds.disable_progress_bar()
+  try:
+    with contextlib.redirect_stdout(io.StringIO()):
+      yield
+  finally:
+    if not bars:
+      tfds.enable_progress_bar()
+
+
 def load(
   name: str = f'{NAME}/synthetic',
   data_dir: str | os.PathLike[str] | None = None,
@@ -446,9 +472,23 @@ def load(
   with _broken_is_users(where):
     builder = BrandMicroInfluencer(data_dir=root, config=config)
   download = tfds.download.DownloadConfig(manual_dir=folder)
-  # TFDS announces itself on standard output, which belongs to results.
-  with contextlib.redirect_stdout(sys.stderr):
-    builder.download_and_prepare(download_config=download)
+  try:
+    with _quiet():
+      builder.download_and_prepare(download_config=download)
+  except OSError as e:
+    # Where another process was first, its copy is as good.
+    if not (where / 'dataset_info.json').exists():
+      raise errors.UserError(
+        f'{where}: cannot be written ({e.strerror or e}); name another data_dir'
+      ) from e
+  with _broken_is_users(where):
+    builder = BrandMicroInfluencer(data_dir=root, config=config)
+    fingerprint = builder.info.metadata['fingerprint']
+  if fingerprint != builder.fingerprint(folder):
+    raise errors.UserError(
+      f'{where}: another process has just prepared another source there; name'
+      ' another data_dir'
+    )
   with _broken_is_users(where):
     dataset = _read(builder)
   if folder is not None:  # the folder may have moved since

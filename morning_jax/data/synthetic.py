@@ -310,7 +310,7 @@ def _attributes(
 
   # Concepts: the n_a best of noisy affinities.
   most = min(8, concepts)
-  count_A = rng.integers(min(4, most), most + 1, size=num)
+  count_A = rng.integers(min(4, most), most + 1, size=(num,))
   affinity = _CONCEPT_SHARPNESS * interests_AxK @ centre.T
   order = np.argsort(-(affinity + rng.gumbel(size=affinity.shape)), axis=1)
   chosen = order[:, :most]
