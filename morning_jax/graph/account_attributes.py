@@ -20,6 +20,9 @@ import numpy as np
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
 
+# Attributes of an account that the pooling takes at a time.
+_POOL_SLICE = 16
+
 
 @flax.struct.dataclass
 class HeldAttributes:
@@ -132,3 +135,39 @@ def match_by_name(
     weight_E=None,
   )
   return matched, attributes.names_V[node < 0].tolist()
+
+
+def mean_of_held(
+  vectors_VxD: jax.Array, held: account_attributes.HeldAttributes
+) -> tuple[jax.Array, jax.Array]:
+  """Returns the weighted mean of each account's vectors, and who has any.
+
+  The lists are taken a few attributes at a time, so that memory is bounded by
+  rows x D however long the longest list is.
+
+  Args:
+    vectors_VxD: node vectors.
+    held: index and weight, [rows, width] each.
+
+  Returns:
+    mean [rows, D], 0 for an account without attributes, and bool [rows].
+  """
+  vectors_VxD = jnp.asarray(vectors_VxD)
+  rows, width = held.index.shape
+  more = -width % _POOL_SLICE
+
+  def slices(x: jax.Array) -> jax.Array:
+    x = jnp.pad(x, ((0, 0), (0, more)))
+    return x.reshape(rows, -1, _POOL_SLICE).swapaxes(0, 1)
+
+  def add(
+    total: jax.Array, part: tuple[jax.Array, jax.Array]
+  ) -> tuple[jax.Array, None]:
+    index, weight = part
+    return total + (weight[:, :, None] * vectors_VxD[index]).sum(axis=1), None
+
+  zero = jnp.zeros((rows, vectors_VxD.shape[1]), jnp.float32)
+  total, _ = jax.lax.scan(add, zero, (slices(held.index), slices(held.weight)))
+  weight = held.weight.sum(axis=1)
+  mean = total / jnp.where(weight > 0, weight, 1.0)[:, None]
+  return mean.astype(vectors_VxD.dtype), weight > 0
