@@ -49,14 +49,25 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.model = ml_collections.ConfigDict()
   c.model.perspectives = ('content', 'audience', 'attribute')
   c.model.modalities = ('image', 'text')
-  c.model.image_widths = (128, 128)
-  c.model.text_widths = (64, 128)
-  c.model.attribute_widths = (256, 128)
-  c.model.co_attention = 'paper'  # 'paper', 'release' or 'none'
-  c.model.init = 'lecun'  # 'lecun', 'uniform' or 'normal'
-  c.model.init_scale = 1.0
-  c.model.gate_bias_scale = 0.0
-  c.model.input_dropout = 0.2
+  # 'residual': plain similarity, corrected by small MLPs. 'paper': SPEC 4.
+  c.model.encoder = 'residual'
+  # Of each modality's features: 'none', 'hellinger' or 'whiten'.
+  c.model.transforms = ml_collections.ConfigDict(
+    {'image': 'hellinger', 'text': 'hellinger', 'embedding': 'whiten'}
+  )
+  c.model.whitening = 0.75  # strength of 'whiten', 0 to 1
+  c.model.image_widths = (64, 64)
+  c.model.text_widths = (64, 64)
+  c.model.attribute_widths = (64, 128)
+  c.model.co_attention = 'none'  # 'paper', 'release' or 'none'
+  c.model.hidden_scale = 1.0  # of 'residual', as are the next three
+  c.model.output_scale = 0.02
+  c.model.initial_weight = 10.0
+  c.model.hidden_dropout = 0.3
+  c.model.init = 'normal'  # of 'paper' ('normal' or 'uniform'), as the rest
+  c.model.init_scale = 0.1
+  c.model.gate_bias_scale = 0.1
+  c.model.input_dropout = 0.0
   c.model.drop_connect = 0.0
   c.model.dtype = 'float32'  # or 'bfloat16': computation, not parameters
 
@@ -69,19 +80,20 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.loss.hinge_weight = 0.0  # of 'all_pairs'
   c.loss.temperature = 1.0  # of 'all_pairs'
   c.loss.l1 = 0.0
+  c.loss.l2 = 0.1
   c.loss.regularize_scores = False
 
   c.optimizer = ml_collections.ConfigDict()
   c.optimizer.name = 'adam'  # or 'adam_tf1'
-  c.optimizer.learning_rate = 1e-3
+  c.optimizer.learning_rate = 3e-3
   c.optimizer.schedule = 'cosine'  # 'constant', 'exponential' or 'cosine'
-  c.optimizer.warmup = 0.05  # share of all steps, of 'cosine'
+  c.optimizer.warmup = 0.0  # share of all steps, of 'cosine'
   c.optimizer.decay_rate = 1.0  # of 'exponential'
   c.optimizer.decay_steps = 0  # of 'exponential'; 0: every epoch
-  c.optimizer.weight_decay = 0.01
+  c.optimizer.weight_decay = 0.0
 
   c.train = ml_collections.ConfigDict()
-  c.train.batch_size = 256  # positives a step
+  c.train.batch_size = 512  # positives a step
   c.train.negatives = 1  # drawn for each positive, of 'triplet'
   c.train.epochs = 30
   c.train.shuffle = True
@@ -98,6 +110,10 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
 
   if variant in ('paper', 'release'):
     c.data.valid_share = 0.0
+    c.model.encoder = 'paper'
+    c.model.transforms = ml_collections.ConfigDict(
+      dict.fromkeys(('image', 'text', 'embedding'), 'none')
+    )
     c.model.image_widths = (1024, 1024, 1024, 512)
     c.model.text_widths = (128, 512)
     c.model.attribute_widths = (1024, 512)
@@ -105,7 +121,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     c.loss.kind = 'triplet'
     c.loss.variant = variant
     c.loss.l1 = 0.001
-    c.model.init_scale = 0.1
+    c.loss.l2 = 0.0
     c.optimizer.learning_rate = 0.002
     c.optimizer.schedule = 'exponential'
     c.optimizer.weight_decay = 0.0
@@ -115,7 +131,6 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     c.evaluation.every_epochs = 10.0
   if variant == 'paper':
     c.model.init = 'uniform'
-    c.model.gate_bias_scale = 0.1
     c.model.input_dropout = 0.5
     c.optimizer.decay_rate = 0.95
   if variant == 'release':

@@ -11,7 +11,9 @@ import re
 import sys
 from typing import NoReturn
 
-from absl import app, flags, logging
+from absl import app
+from absl import flags
+from absl import logging
 
 from morning_jax import errors
 

@@ -13,8 +13,10 @@ import pathlib
 from absl import flags
 
 from launch import command_line
-from morning_jax import errors, evaluate
-from morning_jax.reporting import console, tables
+from morning_jax import errors
+from morning_jax import evaluate
+from morning_jax.reporting import console
+from morning_jax.reporting import tables
 
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'The folder that launch.train printed.', required=True

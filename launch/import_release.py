@@ -18,7 +18,8 @@ from absl import flags
 from launch import command_line
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
-from morning_jax.data import bundle, released_features
+from morning_jax.data import bundle
+from morning_jax.data import released_features
 
 _FEATURES = flags.DEFINE_string(
   'features',

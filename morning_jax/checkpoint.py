@@ -1,9 +1,9 @@
 """Complete, checked checkpoints; Orbax lives only here.
 
-A checkpoint holds three items: `params`, `training` (optimizer state and step)
-and `meta` (configuration, data fingerprint, progress, checksums, format
-version). Orbax restores flipped bits without a word, so every array carries a
-checksum, and the checksums a checksum of their own.
+A checkpoint holds named trees of arrays (the parameters, the optimizer's state,
+what was fitted to the data) and `meta`: configuration, data fingerprint,
+progress, checksums, format version. Orbax restores flipped bits without a word,
+so every array carries a checksum, and the checksums a checksum of their own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from morning_jax.reporting import console
 
 FORMAT_VERSION = 1
 _FOLDER = 'checkpoints'
-_TREES = ('params', 'training')
 
 
 class CheckpointError(errors.UserError):
@@ -44,14 +43,12 @@ class Restored:
 
   Attributes:
     step: the step after which it was saved.
-    params: the parameters.
-    training: optimizer state and step; None where they were not asked for.
+    items: item -> pytree, those that were asked for.
     meta: what was saved beside the arrays.
   """
 
   step: int
-  params: Any
-  training: Any
+  items: dict[str, Any]
   meta: dict[str, Any]
 
 
@@ -213,8 +210,7 @@ class Checkpoints:
     self,
     step: int,
     *,
-    params: Any,
-    training: Any,
+    items: Mapping[str, Any],
     meta: Mapping[str, Any],
     metrics: Mapping[str, float] | None,
   ) -> None:
@@ -222,8 +218,7 @@ class Checkpoints:
 
     Args:
       step: the step after which the state stands; newer than all saved ones.
-      params: the parameters.
-      training: optimizer state and step.
+      items: item -> pytree of arrays; none is empty.
       meta: JSON-able: configuration, data fingerprint, progress.
       metrics: of the validation brands, if they were evaluated.
     """
@@ -231,13 +226,12 @@ class Checkpoints:
       **meta,
       'format_version': FORMAT_VERSION,
       'step': step,
-      'arrays': {'params': describe(params), 'training': describe(training)},
+      'arrays': {name: describe(tree) for name, tree in items.items()},
     }
     saved = self._open().save(
       step,
       args=ocp.args.Composite(
-        params=ocp.args.StandardSave(params),
-        training=ocp.args.StandardSave(training),
+        **{k: ocp.args.StandardSave(tree) for k, tree in items.items()},
         meta=ocp.args.JsonSave({'content': whole, 'crc32': _digest(whole)}),
       ),
       metrics=None if metrics is None else dict(metrics),
@@ -294,7 +288,7 @@ class Checkpoints:
 
     Args:
       targets: given a checkpoint's `meta`, returns trees of ShapeDtypeStructs
-        with shardings for `params` and, if wanted, `training`.
+        with shardings for the items that are wanted.
       prefer_best: whether to try the best checkpoint first.
 
     Returns:
@@ -335,7 +329,7 @@ class Checkpoints:
     lines = [
       f'{name}/{line}'
       for name, tree in wanted.items()
-      for line in _mismatches(meta['arrays'][name], tree)
+      for line in _mismatches(meta['arrays'].get(name, {}), tree)
     ]
     if lines:
       raise CheckpointError(
@@ -358,10 +352,7 @@ class Checkpoints:
         if actual[path] != expected:
           raise _CorruptError(f'array {name}/{path} fails its checksum')
     return Restored(
-      step=step,
-      params=arrays['params'],
-      training=arrays['training'] if 'training' in wanted else None,
-      meta=meta,
+      step=step, items={name: arrays[name] for name in wanted}, meta=meta
     )
 
   def _set_aside(self, step: int) -> None:

@@ -20,12 +20,17 @@ import ml_collections
 import numpy as np
 
 from morning_jax import accounts as accounts_lib
-from morning_jax import checkpoint, errors, sharding
+from morning_jax import checkpoint
+from morning_jax import errors
+from morning_jax import losses
 from morning_jax import metrics as metrics_lib
+from morning_jax import sharding
 from morning_jax.data import bundle as bundle_lib
 from morning_jax.data import pipeline
 from morning_jax.data import splits as splits_lib
-from morning_jax.model import factory, morning
+from morning_jax.data import transforms
+from morning_jax.model import factory
+from morning_jax.model import morning
 from morning_jax.reporting import console
 
 _SCORES_AT_A_TIME = 1 << 24  # of the score matrix, held on device
@@ -323,6 +328,8 @@ class Trained:
     perspectives: what takes part.
     feature_sizes: feature -> size, of what takes part.
     params: the parameters.
+    kinds: feature -> kind of transform.
+    fitted: feature -> what its transform was fitted to.
     step: the step that they stand at.
     mesh: the mesh that they lie on.
     data_fingerprint: of the data that it was trained on.
@@ -333,9 +340,28 @@ class Trained:
   perspectives: factory.Perspectives
   feature_sizes: dict[str, int]
   params: Any
+  kinds: dict[str, str]
+  fitted: dict[str, transforms.Fitted]
   step: int
   mesh: Mesh
   data_fingerprint: str
+
+
+def fitted_targets(
+  kinds: Mapping[str, str], feature_sizes: Mapping[str, int], mesh: Mesh
+) -> dict[str, Any]:
+  """Returns what to restore of the features' transforms, as an item."""
+  fitted = {
+    feature: {
+      name: jax.ShapeDtypeStruct(
+        shape, np.float32, sharding=sharding.replicated(mesh)
+      )
+      for name, shape in transforms.shapes(kind, feature_sizes[feature]).items()
+    }
+    for feature, kind in kinds.items()
+  }
+  fitted = {feature: arrays for feature, arrays in fitted.items() if arrays}
+  return {'fitted': fitted} if fitted else {}
 
 
 def restore(workdir: str | os.PathLike[str]) -> Trained:
@@ -359,13 +385,15 @@ def restore(workdir: str | os.PathLike[str]) -> Trained:
     table = factory.example_table(meta['perspectives'], meta['features'])
     boxed = jax.eval_shape(model.init, jax.random.key(0), table, table)
     shardings = sharding.state_shardings(boxed, mesh)
-    parts.update(config=config, model=model)
+    kinds = factory.transform_kinds(config.model, meta['perspectives'])
+    parts.update(config=config, model=model, kinds=kinds)
     return {
       'params': jax.tree.map(
         lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
         nn.unbox(boxed),
         shardings,
-      )['params']
+      )['params'],
+      **fitted_targets(kinds, meta['features'], mesh),
     }
 
   if not pathlib.Path(workdir).is_dir():
@@ -376,7 +404,8 @@ def restore(workdir: str | os.PathLike[str]) -> Trained:
     **parts,
     perspectives=restored.meta['perspectives'],
     feature_sizes=restored.meta['features'],
-    params=restored.params,
+    params=restored.items['params'],
+    fitted=jax.device_get(restored.items.get('fitted', {})),
     step=restored.step,
     mesh=mesh,
     data_fingerprint=restored.meta['data_fingerprint'],
@@ -423,7 +452,7 @@ def evaluate(
     raise errors.UserError('--scores takes one split; name it with --split')
   scorer = Scorer(
     trained.model,
-    pipeline.account_table(dataset, list(trained.feature_sizes)),
+    pipeline.account_table(dataset, trained.kinds, trained.fitted),
     trained.mesh,
     batch_size=trained.config.evaluation.batch_size,
   )

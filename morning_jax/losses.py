@@ -44,6 +44,19 @@ def l1_norm(params: Mapping) -> jax.Array:
   )
 
 
+def l2_penalty(params: Mapping) -> jax.Array:
+  """Sums w^2 over weight matrices, and half of it over the inputs' gains."""
+  weight = {'kernel': 1.0, 'gain': 0.5}
+  return sum(
+    (
+      weight[path[-1].key] * jnp.sum(jnp.square(leaf))
+      for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+      if path[-1].key in weight
+    ),
+    jnp.zeros(()),
+  )
+
+
 def triplet(
   positive: Scores,
   negative: Scores,

@@ -18,13 +18,18 @@ import ml_collections
 import numpy as np
 
 from morning_jax import accounts as accounts_lib
-from morning_jax import checkpoint, errors, sharding, training_step
+from morning_jax import checkpoint
+from morning_jax import errors
 from morning_jax import evaluate as evaluate_lib
 from morning_jax import optimizer as optimizer_lib
+from morning_jax import sharding
+from morning_jax import training_step
 from morning_jax.data import pipeline
 from morning_jax.data import splits as splits_lib
 from morning_jax.model import factory
-from morning_jax.reporting import console, tables, tensorboard
+from morning_jax.reporting import console
+from morning_jax.reporting import tables
+from morning_jax.reporting import tensorboard
 
 METRICS_FILE = 'metrics.json'
 # What a resumed run may change: where it runs, how long, what it looks at.
@@ -150,7 +155,7 @@ class _Run:
     self.mesh: Mesh = sharding.make_mesh(
       data=config.mesh.data, model=config.mesh.model
     )
-    split, notes = pipeline.training_split(dataset)
+    self.split, notes = pipeline.training_split(dataset)
     self.perspectives, absent = factory.choose_perspectives(
       config.model, dataset.feature_sizes
     )
@@ -161,7 +166,8 @@ class _Run:
       for f in modalities.values()
     }
     self.model = factory.build(config.model, self.perspectives)
-    self.num_positives = len(split.brand_P)
+    self.kinds = factory.transform_kinds(config.model, self.perspectives)
+    self.num_positives = len(self.split.brand_P)
     batch_size = config.train.batch_size
     self.steps_per_epoch = max(1, self.num_positives // batch_size)
     self.num_steps = config.train.epochs * self.steps_per_epoch
@@ -185,17 +191,12 @@ class _Run:
       factory.example_table(self.perspectives, self.features),
       self.mesh,
     )
-    table = pipeline.account_table(dataset, list(self.features))
-    self.data = training_step.put_data(split, table, self.mesh)
     self.run_steps = training_step.make_run_steps(
       config,
       self.model,
       optimizer,
       steps_per_epoch=self.steps_per_epoch,
       state_shardings=jax.tree.map(lambda x: x.sharding, self.abstract_state),
-    )
-    self.scorer = evaluate_lib.Scorer(
-      self.model, table, self.mesh, batch_size=config.evaluation.batch_size
     )
     self.valid = splits_lib.select(dataset, 'valid')
     self.checkpoints = checkpoint.Checkpoints(
@@ -219,19 +220,43 @@ class _Run:
         'opt_state': self.abstract_state.opt_state,
         'step': self.abstract_state.step,
       },
+      **evaluate_lib.fitted_targets(self.kinds, self.features, self.mesh),
     }
 
   def start(self) -> training_step.TrainState:
-    """Restores the newest checkpoint, or initialises the state."""
-    if not self.checkpoints.steps():
-      return self.init(jax.random.fold_in(jax.random.key(self.config.seed), 0))
-    restored = self.checkpoints.restore(self.targets)
-    self.progress = _Progress(**restored.meta['progress'])
-    return training_step.TrainState(
-      step=restored.training['step'],
-      params=restored.params,
-      opt_state=restored.training['opt_state'],
+    """Restores the newest checkpoint or starts anew; puts the data on device.
+
+    Returns:
+      The state to go on from.
+    """
+    if self.checkpoints.steps():
+      restored = self.checkpoints.restore(self.targets)
+      self.progress = _Progress(**restored.meta['progress'])
+      # Not fitted again: another machine rounds otherwise.
+      self.fitted = jax.device_get(restored.items.get('fitted', {}))
+      training = restored.items['training']
+      state = training_step.TrainState(
+        step=training['step'],
+        params=restored.items['params'],
+        opt_state=training['opt_state'],
+      )
+    else:
+      self.fitted = pipeline.fit_transforms(
+        self.kinds,
+        self.dataset,
+        self.split,
+        strength=self.config.model.whitening,
+      )
+      state = self.init(jax.random.fold_in(jax.random.key(self.config.seed), 0))
+    table = pipeline.account_table(self.dataset, self.kinds, self.fitted)
+    self.data = training_step.put_data(self.split, table, self.mesh)
+    self.scorer = evaluate_lib.Scorer(
+      self.model,
+      table,
+      self.mesh,
+      batch_size=self.config.evaluation.batch_size,
     )
+    return state
 
   def save(
     self,
@@ -242,8 +267,11 @@ class _Run:
     """Saves the state and everything that it takes to go on from it."""
     self.checkpoints.save(
       step,
-      params=state.params,
-      training={'opt_state': state.opt_state, 'step': state.step},
+      items={
+        'params': state.params,
+        'training': {'opt_state': state.opt_state, 'step': state.step},
+        **({'fitted': self.fitted} if self.fitted else {}),
+      },
       meta={
         'config': plain_config(self.config),
         'data_fingerprint': self.data_fingerprint,
@@ -386,7 +414,11 @@ def _finish(run: _Run) -> dict[str, dict[str, Any]]:
   console.notes(notes)
   return {
     split.name: evaluate_lib.evaluate_split(
-      run.scorer, restored.params, run.dataset, split, step=restored.step
+      run.scorer,
+      restored.items['params'],
+      run.dataset,
+      split,
+      step=restored.step,
     ).metrics
     for split in chosen
   }

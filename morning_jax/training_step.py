@@ -21,7 +21,10 @@ import numpy as np
 import optax
 
 from morning_jax import accounts as accounts_lib
-from morning_jax import errors, losses, negatives, sharding
+from morning_jax import errors
+from morning_jax import losses
+from morning_jax import negatives
+from morning_jax import sharding
 from morning_jax.data import splits
 from morning_jax.model import morning
 
@@ -177,6 +180,8 @@ def make_loss(config: ml_collections.ConfigDict) -> Callable[..., losses.Parts]:
       )
     if loss.l1:
       parts['l1'] = loss.l1 * losses.l1_norm(params)
+    if loss.l2:
+      parts['l2'] = loss.l2 * losses.l2_penalty(params)
     return parts
 
   return of_batch

@@ -13,7 +13,8 @@ from configs import morning as config_lib
 from morning_jax import accounts as accounts_lib
 from morning_jax import losses
 from morning_jax.data import release
-from morning_jax.model import factory, morning
+from morning_jax.model import factory
+from morning_jax.model import morning
 
 FILE = pathlib.Path(__file__).parent / 'data' / 'golden_small.npz'
 MODALITIES = {

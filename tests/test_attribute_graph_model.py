@@ -7,7 +7,8 @@ import pytest
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import sharding
-from morning_jax.graph import account_attributes, attribute_graph
+from morning_jax.graph import account_attributes
+from morning_jax.graph import attribute_graph
 from morning_jax.model import attribute_graph as model_lib
 
 BOTH = pytest.mark.parametrize('kind', ['gcn', 'gat'])

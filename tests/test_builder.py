@@ -13,7 +13,9 @@ import tensorflow_datasets as tfds
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
-from morning_jax.data import builder, bundle, synthetic
+from morning_jax.data import builder
+from morning_jax.data import bundle
+from morning_jax.data import synthetic
 
 SMALL = f'{builder.NAME}/synthetic_small'
 BUNDLE = f'{builder.NAME}/bundle'

@@ -8,8 +8,10 @@ from jax import numpy as jnp
 import numpy as np
 import pytest
 
-from morning_jax import errors, losses, training_step
+from morning_jax import errors
+from morning_jax import losses
 from morning_jax import optimizer as optimizer_lib
+from morning_jax import training_step
 from morning_jax.data import release
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
-from morning_jax.graph import attribute_graph, co_occurrence
+from morning_jax.graph import attribute_graph
+from morning_jax.graph import co_occurrence
 
 
 def _attributes(lists, num_attributes):

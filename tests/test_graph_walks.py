@@ -5,7 +5,8 @@ from jax import numpy as jnp
 import numpy as np
 import pytest
 
-from morning_jax.graph import attribute_graph, walks
+from morning_jax.graph import attribute_graph
+from morning_jax.graph import walks
 
 
 def _ten_nodes() -> attribute_graph.AttributeGraph:

@@ -15,7 +15,8 @@ import pytest
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
-from morning_jax.data import bundle, released_features
+from morning_jax.data import bundle
+from morning_jax.data import released_features
 
 SIZES = {
   'content_image': 9,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from morning_jax import accounts as accounts_lib
-from morning_jax.data import bundle, synthetic
+from morning_jax.data import bundle
+from morning_jax.data import synthetic
 
 PERSPECTIVES = ('content', 'audience', 'attribute')
 

@@ -8,7 +8,7 @@ an array from 0, as NumPy does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import csv
 import difflib
 import os

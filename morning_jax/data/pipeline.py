@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import dataclasses
 import hashlib
 
@@ -10,7 +11,10 @@ import numpy as np
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
-from morning_jax.data import builder, bundle, splits
+from morning_jax.data import builder
+from morning_jax.data import bundle
+from morning_jax.data import splits
+from morning_jax.data import transforms
 
 
 def load(config: ml_collections.ConfigDict) -> accounts_lib.Dataset:
@@ -66,11 +70,9 @@ def fingerprint(dataset: accounts_lib.Dataset) -> str:
       return
     if array.dtype.kind == 'U':
       # Fixed-width strings depend on the longest one; join them instead.
-      data = '\0'.join(array.tolist()).encode()
-    else:
-      data = np.ascontiguousarray(array).data
+      array = np.frombuffer('\0'.join(array.tolist()).encode(), np.uint8)
     digest.update(f'{name} {array.dtype.kind} {array.shape}\n'.encode())
-    digest.update(data)
+    digest.update(np.ascontiguousarray(array).data)
 
   for field in dataclasses.fields(dataset.accounts):
     add(field.name, getattr(dataset.accounts, field.name))
@@ -83,21 +85,57 @@ def fingerprint(dataset: accounts_lib.Dataset) -> str:
   return digest.hexdigest()
 
 
+def fit_transforms(
+  kinds: Mapping[str, str],
+  dataset: accounts_lib.Dataset,
+  split: splits.Split,
+  *,
+  strength: float,
+) -> dict[str, transforms.Fitted]:
+  """Fits the features' transforms to the training split's accounts alone.
+
+  Args:
+    kinds: feature -> kind of transform.
+    dataset: the data set.
+    split: the training split.
+    strength: of the whitening.
+
+  Returns:
+    Feature -> fitted arrays, for those that need any.
+  """
+  fitted = {
+    feature: transforms.fit(
+      kind,
+      dataset.features[feature],
+      brand_rows=split.brand_row_B,
+      influencer_rows=split.candidate_row_M,
+      strength=strength,
+    )
+    for feature, kind in kinds.items()
+  }
+  return {feature: arrays for feature, arrays in fitted.items() if arrays}
+
+
 def account_table(
-  dataset: accounts_lib.Dataset, features: list[str]
+  dataset: accounts_lib.Dataset,
+  kinds: Mapping[str, str],
+  fitted: Mapping[str, transforms.Fitted],
 ) -> accounts_lib.AccountTable:
-  """Collects features as NumPy arrays, with zeros where an account lacks one.
+  """Collects transformed features, with zeros where an account lacks one.
 
   Args:
     dataset: the data set.
-    features: which of its features.
+    kinds: feature -> kind of transform, of the features to collect.
+    fitted: what `fit_transforms` returned.
 
   Returns:
-    The table on the host.
+    The table on the host, as NumPy arrays.
   """
   values, present = {}, {}
-  for feature in features:
-    x_AxF = dataset.features[feature]
+  for feature, kind in kinds.items():
+    x_AxF = transforms.apply(
+      kind, dataset.features[feature], fitted.get(feature, {})
+    )
     # A row is NaN as a whole or not at all; the reader made sure.
     has_A = ~np.isnan(x_AxF[:, 0])
     values[feature] = (

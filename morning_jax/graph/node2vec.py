@@ -9,7 +9,9 @@ from jax import numpy as jnp
 import numpy as np
 import tqdm
 
-from morning_jax.graph import attribute_graph, skip_gram, walks
+from morning_jax.graph import attribute_graph
+from morning_jax.graph import skip_gram
+from morning_jax.graph import walks
 
 # Walks that advance together; bounds the device memory of a round.
 _WALKS_AT_A_TIME = 1 << 17

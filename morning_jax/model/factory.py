@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import difflib
+import functools
 
 import flax.linen as nn
 from jax import numpy as jnp
@@ -11,7 +12,11 @@ import ml_collections
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
-from morning_jax.model import encoders, morning
+from morning_jax.data import transforms
+from morning_jax.model import co_attention
+from morning_jax.model import encoders
+from morning_jax.model import morning
+from morning_jax.model import residual
 
 Perspectives = dict[str, dict[str, str]]  # perspective -> modality -> feature
 
@@ -81,12 +86,88 @@ def choose_perspectives(
 
 
 def _initializer(kind: str, scale: float) -> encoders.Initializer:
-  _known('init', kind, ('lecun', 'normal', 'uniform'))
-  if kind == 'lecun':
-    return nn.initializers.variance_scaling(scale, 'fan_in', 'normal')
+  _known('init', kind, ('normal', 'uniform'))
   if kind == 'normal':
     return nn.initializers.normal(scale)
   return encoders.uniform(scale)
+
+
+def _check_widths(config: ml_collections.ConfigDict) -> dict[str, tuple]:
+  widths = {
+    'image': tuple(config.image_widths),
+    'text': tuple(config.text_widths),
+    'embedding': tuple(config.attribute_widths),
+  }
+  for name, value in widths.items():
+    if not value or min(value) < 1:
+      raise errors.UserError(
+        f'config.model: the {name} widths {value} must be positive, and one at'
+        ' least'
+      )
+  return widths
+
+
+def _residual_towers(
+  config: ml_collections.ConfigDict, perspectives: Perspectives
+) -> dict[str, Callable[[], morning.Perspective]]:
+  encoders_ = {
+    modality: functools.partial(
+      residual.ResidualEncoder,
+      widths=widths,
+      hidden_scale=config.hidden_scale,
+      output_scale=config.output_scale,
+      initial_weight=config.initial_weight,
+      hidden_dropout=config.hidden_dropout,
+      dtype=jnp.dtype(config.dtype),
+    )
+    for modality, widths in _check_widths(config).items()
+  }
+  return {
+    perspective: functools.partial(
+      morning.Perspective,
+      features=features,
+      encoders=encoders_,
+      combine='concatenate',
+    )
+    for perspective, features in perspectives.items()
+  }
+
+
+def _paper_towers(
+  config: ml_collections.ConfigDict, perspectives: Perspectives
+) -> dict[str, Callable[[], morning.Perspective]]:
+  widths = _check_widths(config)
+  if widths['image'][-1] != widths['text'][-1]:
+    raise errors.UserError(
+      f'config.model: image_widths {widths["image"]} and text_widths'
+      f' {widths["text"]} must end alike, as their outputs are multiplied'
+    )
+  kernel_init = _initializer(config.init, config.init_scale)
+  encoder = functools.partial(
+    encoders.Encoder,
+    kernel_init=kernel_init,
+    bias_init=kernel_init,
+    dtype=jnp.dtype(config.dtype),
+  )
+  dropped = functools.partial(
+    encoder,
+    input_dropout=config.input_dropout,
+    drop_connect=config.drop_connect,
+  )
+  encoders_ = {
+    'image': functools.partial(dropped, widths=widths['image']),
+    'text': functools.partial(dropped, widths=widths['text']),
+    'embedding': functools.partial(encoder, widths=widths['embedding']),
+  }
+  return {
+    perspective: functools.partial(
+      morning.Perspective,
+      features=features,
+      encoders=encoders_,
+      combine='product',
+    )
+    for perspective, features in perspectives.items()
+  }
 
 
 def build(
@@ -104,47 +185,30 @@ def build(
   Raises:
     UserError: widths that don't fit together, or unknown values.
   """
-  widths = {
-    'image': tuple(config.image_widths),
-    'text': tuple(config.text_widths),
-    'embedding': tuple(config.attribute_widths),
-  }
-  for name, value in widths.items():
-    if not value or min(value) < 1:
-      raise errors.UserError(
-        f'config.model: the {name} widths {value} must be positive, and one at'
-        ' least'
-      )
-  if widths['image'][-1] != widths['text'][-1]:
-    raise errors.UserError(
-      f'config.model: image_widths {widths["image"]} and text_widths'
-      f' {widths["text"]} must end alike, as their outputs are multiplied'
-    )
-  for field in ('input_dropout', 'drop_connect'):
+  for field in ('input_dropout', 'drop_connect', 'hidden_dropout'):
     if not 0 <= config[field] < 1:
       raise errors.UserError(
         f'config.model.{field}={config[field]} is not in [0, 1)'
       )
-  kernel_init = _initializer(config.init, config.init_scale)
-  # Fan-in says nothing about a bias: those start at zero there.
-  bias_init = nn.initializers.zeros if config.init == 'lecun' else kernel_init
-  if config.init == 'uniform':
-    gate_bias_init = encoders.uniform(config.gate_bias_scale)
-  else:
-    gate_bias_init = nn.initializers.normal(config.gate_bias_scale)
-  return morning.Morning(
-    perspectives=perspectives,
-    widths=widths,
-    kernel_init=kernel_init,
-    bias_init=bias_init,
-    gate_bias_init=gate_bias_init,
-    co_attention=_known(
-      'co_attention', config.co_attention, ('paper', 'release', 'none')
-    ),
-    input_dropout=config.input_dropout,
-    drop_connect=config.drop_connect,
-    dtype=jnp.dtype(_known('dtype', config.dtype, ('float32', 'bfloat16'))),
+  _known('dtype', config.dtype, ('float32', 'bfloat16'))
+  make = {'paper': _paper_towers, 'residual': _residual_towers}
+  towers = make[_known('encoder', config.encoder, tuple(make))](
+    config, perspectives
   )
+  variant = _known(
+    'co_attention', config.co_attention, ('paper', 'release', 'none')
+  )
+  attention = None
+  # With one of the two alone there is nothing to attend to.
+  if variant != 'none' and {'content', 'audience'} <= set(perspectives):
+    attention = functools.partial(
+      co_attention.CoAttention,
+      variant=variant,
+      kernel_init=_initializer(config.init, config.init_scale),
+      bias_init=_initializer(config.init, config.gate_bias_scale),
+      dtype=jnp.dtype(config.dtype),
+    )
+  return morning.Morning(towers=towers, attention=attention)
 
 
 def example_table(
@@ -156,3 +220,20 @@ def example_table(
     features={f: jnp.zeros((1, feature_sizes[f])) for f in features},
     present={f: jnp.ones((1,), bool) for f in features},
   )
+
+
+def transform_kinds(
+  config: ml_collections.ConfigDict, perspectives: Perspectives
+) -> dict[str, str]:
+  """Returns the transform of each feature that takes part: feature -> kind.
+
+  Raises:
+    UserError: a transform is unknown.
+  """
+  return {
+    feature: _known(
+      f'transforms.{modality}', config.transforms[modality], transforms.KINDS
+    )
+    for modalities in perspectives.values()
+    for modality, feature in modalities.items()
+  }

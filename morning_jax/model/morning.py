@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import functools
 import operator
 
@@ -11,124 +11,80 @@ import jax
 from jax import numpy as jnp
 
 from morning_jax import accounts as accounts_lib
-from morning_jax.model import co_attention, encoders
+from morning_jax.model import co_attention
 
 Representations = Mapping[str, jax.Array]  # perspective -> [A, D]
 
 
 class Perspective(nn.Module):
-  """Encodes one perspective: the Hadamard product of its modalities.
+  """Encodes one perspective from its modalities.
 
   Attributes:
     features: modality -> feature name.
-    widths: modality -> layer widths of its encoder.
-    encoder: builds an encoder, given its widths.
+    encoders: modality -> makes its encoder.
+    combine: 'product' (Hadamard, eq. 7-12) or 'concatenate', in which the
+      perspective's score is the sum of its modalities' scores.
   """
 
   features: Mapping[str, str]
-  widths: Mapping[str, tuple[int, ...]]
-  encoder: functools.partial
+  encoders: Mapping[str, Callable[[], nn.Module]]
+  combine: str
 
-  @nn.compact
+  def setup(self) -> None:
+    """Makes an encoder per modality."""
+    for modality in self.features:
+      setattr(self, modality, self.encoders[modality]())
+    if set(self.features) == {'embedding'}:
+      # One modality by nature: its layers stand at the perspective itself.
+      nn.share_scope(self, self.embedding)
+
   def __call__(
     self, accounts: accounts_lib.AccountTable, *, train: bool
   ) -> jax.Array:
     """Returns [A, D]."""
-    return functools.reduce(
-      operator.mul,
-      (
-        self.encoder(widths=self.widths[modality], name=modality)(
-          accounts.features[feature], accounts.present[feature], train=train
-        )
-        for modality, feature in self.features.items()
-      ),
-    )
+    encoded = [
+      getattr(self, modality)(
+        accounts.features[feature], accounts.present[feature], train=train
+      )
+      for modality, feature in self.features.items()
+    ]
+    if self.combine == 'concatenate':
+      return jnp.concatenate(encoded, axis=-1)
+    return functools.reduce(operator.mul, encoded)
 
 
 class Morning(nn.Module):
   """The model F(b, m); every account is encoded once, apart from the other.
 
   Attributes:
-    perspectives: perspective -> modality -> feature, those that take part.
-    widths: modality -> layer widths of its encoder; the last ones are equal
-      within a perspective.
-    kernel_init: initializer of the weight matrices.
-    bias_init: initializer of the biases.
-    gate_bias_init: initializer of the co-attention's biases.
-    co_attention: 'paper', 'release' or 'none'. Needs content and audience;
-      with one of them alone there is nothing to attend to.
-    input_dropout: rate on the inputs of the text and image layers (`paper`).
-    drop_connect: rate on the first weight matrices of text and image
-      (`release`).
-    dtype: computation type; parameters and scores are float32.
+    towers: perspective -> makes the module that encodes it, those that take
+      part.
+    attention: makes the co-attention between content and audience; None for
+      none.
   """
 
-  perspectives: Mapping[str, Mapping[str, str]]
-  widths: Mapping[str, tuple[int, ...]]
-  kernel_init: encoders.Initializer
-  bias_init: encoders.Initializer
-  gate_bias_init: encoders.Initializer
-  co_attention: str = 'paper'
-  input_dropout: float = 0.0
-  drop_connect: float = 0.0
-  dtype: jnp.dtype | None = None
+  towers: Mapping[str, Callable[[], Perspective]]
+  attention: Callable[[], co_attention.CoAttention] | None = None
 
   def setup(self) -> None:
-    """Builds a module per perspective, and the co-attention."""
-    encoder = functools.partial(
-      encoders.Encoder,
-      kernel_init=self.kernel_init,
-      bias_init=self.bias_init,
-      dtype=self.dtype,
-    )
-    for perspective, features in self.perspectives.items():
-      if perspective == 'attribute':
-        # One modality, no dropout: its layers stand at the perspective itself.
-        setattr(self, perspective, encoder(widths=self.widths['embedding']))
-      else:
-        tower = Perspective(
-          features=features,
-          widths=self.widths,
-          encoder=functools.partial(
-            encoder,
-            input_dropout=self.input_dropout,
-            drop_connect=self.drop_connect,
-          ),
-        )
-        setattr(self, perspective, tower)
-    if self._attends:
-      self.coattention = co_attention.CoAttention(
-        variant=self.co_attention,
-        kernel_init=self.kernel_init,
-        bias_init=self.gate_bias_init,
-        dtype=self.dtype,
-      )
-
-  @property
-  def _attends(self) -> bool:
-    return self.co_attention != 'none' and {'content', 'audience'} <= set(
-      self.perspectives
-    )
+    """Makes a module per perspective, and the co-attention."""
+    for perspective, make in self.towers.items():
+      setattr(self, perspective, make())
+    if self.attention is not None:
+      self.coattention = self.attention()
 
   def _towers(
     self, accounts: accounts_lib.AccountTable, *, train: bool
   ) -> Representations:
-    representations = {}
-    for perspective, features in self.perspectives.items():
-      tower = getattr(self, perspective)
-      if perspective == 'attribute':
-        feature = features['embedding']
-        representations[perspective] = tower(
-          accounts.features[feature], accounts.present[feature], train=train
-        )
-      else:
-        representations[perspective] = tower(accounts, train=train)
-    return representations
+    return {
+      perspective: getattr(self, perspective)(accounts, train=train)
+      for perspective in self.towers
+    }
 
   def _attend(
     self, representations: Representations, *, role: str
   ) -> Representations:
-    if self._attends:
+    if self.attention is not None:
       content, audience = self.coattention(
         representations['content'], representations['audience'], role=role
       )
