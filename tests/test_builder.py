@@ -332,6 +332,26 @@ def test_the_loser_of_a_race_takes_the_winners_copy(tmp_path, monkeypatch):
   assert_same(builder.load(SMALL, tmp_path), world)
 
 
+def test_a_race_between_sources_serves_neither_for_the_other(
+  tmp_path, monkeypatch
+):
+  config = builder.BrandMicroInfluencer(
+    data_dir=tmp_path, config='synthetic_small'
+  ).builder_config
+  generate = synthetic.generate
+
+  def meanwhile(world):
+    with monkeypatch.context() as patch:
+      patch.setattr(synthetic, 'generate', generate)
+      patch.setattr(config, 'world', synthetic.small(seed=5))
+      builder.load(SMALL, tmp_path)
+    return generate(world)
+
+  monkeypatch.setattr(synthetic, 'generate', meanwhile)
+  with pytest.raises(errors.UserError, match='another process'):
+    builder.load(SMALL, tmp_path)
+
+
 def _truncate(path: pathlib.Path) -> None:
   data = path.read_bytes()
   path.write_bytes(data[: len(data) // 2])

@@ -506,8 +506,6 @@ def _read(builder: BrandMicroInfluencer) -> accounts_lib.Dataset:
     source = builder.as_data_source(split)
     for record in source.__getitems__(range(len(source))):
       row = int(record['row'])
-      if records[row] is not None:
-        raise ValueError(f'row {row} stands twice')
       records[row] = record
       splits[row] = split if split in accounts_lib.SPLITS else ''
   accounts: list[Mapping[str, Any]] = [r for r in records if r is not None]
