@@ -271,7 +271,7 @@ class Checkpoints:
         metric = json.loads(path.read_text(encoding='utf-8'))[self._best_metric]
       except (OSError, ValueError, KeyError, TypeError):
         continue
-      if metric is not None and metric > value:
+      if metric is not None and metric >= value:
         best, value = step, metric
     return best
 

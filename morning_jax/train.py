@@ -130,11 +130,13 @@ class _Progress:
       {'step': step}
       | {k: v for k, v in metrics.items() if isinstance(v, int | float)}
     )
-    if self.best_map is None or metrics['map'] > self.best_map:
+    gained = self.best_map is None or metrics['map'] > self.best_map
+    if gained or metrics['map'] == self.best_map:
+      # Of equals the newest is kept, as the checkpoints do it.
       self.best_map, self.best_step = metrics['map'], step
-      self.evaluations_without_gain = 0
-    else:
-      self.evaluations_without_gain += 1
+    self.evaluations_without_gain = (
+      0 if gained else self.evaluations_without_gain + 1
+    )
 
 
 class _Run:

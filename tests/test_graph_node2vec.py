@@ -9,7 +9,7 @@ from morning_jax import accounts as accounts_lib
 from morning_jax import errors
 from morning_jax.data import bundle
 from morning_jax.graph import attribute_graph
-from morning_jax.graph import inspection
+from morning_jax.graph import link_prediction
 from morning_jax.graph import node2vec
 from morning_jax.graph import skip_gram
 from morning_jax.graph import word2vec_format
@@ -151,7 +151,7 @@ def test_a_broken_vector_file_is_one_line(tmp_path, text, message):
 def test_vectors_of_the_authors_graph_predict_held_out_edges(real_data):
   gensim_models = pytest.importorskip('gensim.models')
   graph = attribute_graph.build_graph(bundle.read_bundle(real_data))
-  split = inspection.hold_out_edges(graph, share=0.1, seed=0)
+  split = link_prediction.hold_out_edges(graph, share=0.1, seed=0)
   paths = node2vec.sample_walks(split.graph, options=node2vec.Node2Vec())
   ours = skip_gram.train_skip_gram(
     paths, graph.num_nodes, options=skip_gram.SkipGram()
@@ -168,4 +168,6 @@ def test_vectors_of_the_authors_graph_predict_held_out_edges(real_data):
     seed=0,
   )
   theirs = np.stack([model.wv[str(i)] for i in range(graph.num_nodes)])
-  assert inspection.edge_auc(ours, split) >= inspection.edge_auc(theirs, split)
+  assert link_prediction.edge_auc(ours, split) >= link_prediction.edge_auc(
+    theirs, split
+  )

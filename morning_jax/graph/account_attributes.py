@@ -138,7 +138,7 @@ def match_by_name(
 
 
 def mean_of_held(
-  vectors_VxD: jax.Array, held: account_attributes.HeldAttributes
+  vectors_VxD: jax.Array, held: HeldAttributes
 ) -> tuple[jax.Array, jax.Array]:
   """Returns the weighted mean of each account's vectors, and who has any.
 

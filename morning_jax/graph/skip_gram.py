@@ -29,7 +29,7 @@ class SkipGram:
     negatives: noise terms of each pair, in expectation.
     noise_nodes: nodes drawn for a step; all its pairs share them.
     learning_rate: Adam's, at the start; it falls linearly to a hundredth.
-    walks_per_step: batch size; None takes an eighth of the nodes, between 64
+    walks_per_step: batch size; None takes an eighth of the nodes, between 8
       and 1,024.
   """
 
@@ -167,7 +167,7 @@ def train_skip_gram(
     'centre': jax.random.uniform(start_key, shape, minval=-limit, maxval=limit),
     'context': jnp.zeros(shape),
   }
-  size = options.walks_per_step or min(max(num_nodes // 8, 64), 1024)
+  size = options.walks_per_step or min(max(num_nodes // 8, 8), 1024)
   size = min(size, len(paths))
   steps = len(paths) // size
   schedule = optax.linear_schedule(

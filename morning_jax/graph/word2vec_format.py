@@ -11,6 +11,9 @@ import numpy as np
 from morning_jax import accounts as accounts_lib
 from morning_jax.graph import attribute_graph
 
+# Where a bundle keeps vectors of its attributes.
+BUNDLE_FILE = 'attribute_vectors.txt'
+
 
 def write_vectors(
   path: str | os.PathLike[str],

@@ -1,0 +1,105 @@
+"""Small runs of training for tests, in this process and in their own."""
+
+import os
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+from orbax import checkpoint as ocp
+
+from configs import morning as config_lib
+from morning_jax import train
+from morning_jax.data import bundle
+from morning_jax.data import synthetic
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def small_world():
+  """The smallest embedded world."""
+  return synthetic.generate(synthetic.small())
+
+
+def write_bundle(folder: pathlib.Path) -> pathlib.Path:
+  bundle.write_bundle(small_world(), folder)
+  return folder
+
+
+def config(bundle_folder: pathlib.Path, **changes: Any):
+  """A configuration of a few quick steps."""
+  c = config_lib.get_config('smoke')
+  c.data.bundle = str(bundle_folder)
+  c.train.epochs = 4
+  c.mesh.data = 1
+  c.evaluation.every_epochs = 1.0
+  with c.unlocked():
+    c.update_from_flattened_dict(
+      {k.replace('__', '.'): v for k, v in changes.items()}
+    )
+  return c
+
+
+def final_arrays(workdir: pathlib.Path) -> dict[str, np.ndarray]:
+  """The newest checkpoint's arrays by path, read by Orbax alone."""
+  folder = workdir / 'checkpoints'
+  newest = max((p for p in folder.iterdir() if p.name.isdigit()), key=_step)
+  sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  arrays = {}
+  with ocp.StandardCheckpointer() as reader:
+    for item in ('params', 'training'):
+      metadata = reader.metadata(newest / item).item_metadata.tree
+      target = jax.tree.map(
+        lambda m: jax.ShapeDtypeStruct(m.shape, m.dtype, sharding=sharding),
+        metadata,
+      )
+      restored = reader.restore(newest / item, target)
+      for path, leaf in jax.tree_util.tree_leaves_with_path(restored):
+        arrays[item + jax.tree_util.keystr(path)] = np.asarray(leaf)
+  return arrays
+
+
+def _step(path: pathlib.Path) -> int:
+  return int(path.name)
+
+
+def assert_bit_equal(a: pathlib.Path, b: pathlib.Path) -> None:
+  """Compares the newest checkpoints of two folders, to the last bit."""
+  one, other = final_arrays(a), final_arrays(b)
+  assert one.keys() == other.keys()
+  for path, array in one.items():
+    assert array.tobytes() == other[path].tobytes(), path
+
+
+def launch(
+  *args: str, devices: int = 1, timeout: float = 300, module: str = 'train'
+) -> subprocess.CompletedProcess[str]:
+  """Runs a launcher in a process of its own."""
+  return subprocess.run(
+    command(*args, module=module),
+    env=environment(devices),
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    timeout=timeout,
+    check=False,
+  )
+
+
+def command(*args: str, module: str = 'train') -> list[str]:
+  return [sys.executable, '-m', f'launch.{module}', *args]
+
+
+def environment(devices: int = 1) -> dict[str, str]:
+  return {
+    **os.environ,
+    'JAX_PLATFORMS': 'cpu',
+    'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
+  }
+
+
+def run(c: ml_collections.ConfigDict, workdir: pathlib.Path) -> train.Outcome:
+  return train.train(c, workdir)
