@@ -1,0 +1,158 @@
+"""Shows a bundle's attribute graph.
+
+Example:
+  python -m launch.graph --bundle=my_bundle
+  python -m launch.graph --bundle=my_bundle --neighbours=wine --plot=wine.png
+
+The graph is the bundle's `attribute_graph.csv`, or is built from the training
+positives. Neighbours by vector come from `attribute_vectors.txt` in the bundle
+where there is one, and from node2vec otherwise.
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+from absl import flags
+import numpy as np
+
+from launch import command_line
+from morning_jax import accounts as accounts_lib
+from morning_jax import errors
+from morning_jax.data import bundle
+from morning_jax.graph import attribute_graph
+from morning_jax.graph import edge_list
+from morning_jax.graph import inspection
+from morning_jax.graph import node2vec
+from morning_jax.graph import picture
+from morning_jax.graph import word2vec_format
+
+_BUNDLE = flags.DEFINE_string(
+  'bundle', None, 'The bundle. Example: --bundle=my_bundle', required=True
+)
+_EDGES = flags.DEFINE_string(
+  'edges',
+  None,
+  'An edge list to take instead of the graph of the bundle: rows of `source'
+  ' target weight`, as text, .csv or .xlsx.'
+  ' Example: --edges=attribute_graph.txt',
+)
+_NEIGHBOURS = flags.DEFINE_string(
+  'neighbours',
+  None,
+  'Name of an attribute whose neighbours to list. Example: --neighbours=wine',
+)
+_COUNT = flags.DEFINE_integer(
+  'count',
+  10,
+  'How many pairs and neighbours to list. Example: --count=20',
+  lower_bound=1,
+)
+_PLOT = flags.DEFINE_string(
+  'plot',
+  None,
+  'File to draw the neighbourhood into, of --neighbours or else of the'
+  ' attribute with the largest weights. Example: --plot=wine.png',
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir',
+  None,
+  'Folder of a training run: neighbours after training are listed too.'
+  ' Example: --workdir=runs/gcn',
+)
+_VECTORS = flags.DEFINE_string(
+  'vectors',
+  None,
+  'File in the word2vec text format with the vectors to compare by.'
+  ' Example: --vectors=attribute_vectors.txt',
+)
+_SAVE_VECTORS = flags.DEFINE_string(
+  'save_vectors',
+  None,
+  'File to save the node2vec vectors into; under the name'
+  f' {word2vec_format.BUNDLE_FILE} in the bundle, they are found there.'
+  ' Example: --save_vectors=my_bundle/attribute_vectors.txt',
+)
+_P = flags.DEFINE_float('p', 1.0, 'node2vec: return parameter. Example: --p=1')
+_Q = flags.DEFINE_float('q', 1.0, 'node2vec: in-out parameter. Example: --q=1')
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of node2vec. Example: --seed=1')
+
+
+def _trained_vectors(
+  workdir: str, graph: attribute_graph.AttributeGraph
+) -> np.ndarray:
+  """Returns the trained encoder's vectors [V, D] in the order of the graph."""
+  del graph
+  raise errors.UserError(
+    f'--workdir={workdir}: node vectors of a checkpoint are not read yet; leave'
+    ' the flag out'
+  )
+
+
+def _vectors(
+  attributes: accounts_lib.Attributes, graph: attribute_graph.AttributeGraph
+) -> tuple[str, np.ndarray]:
+  """Returns where the vectors come from, and the vectors [V, D]."""
+  stored = pathlib.Path(_BUNDLE.value) / word2vec_format.BUNDLE_FILE
+  if not _SAVE_VECTORS.value and (_VECTORS.value or stored.exists()):
+    vectors, missing = word2vec_format.read_attribute_vectors(
+      _VECTORS.value or stored, attributes
+    )
+    if missing:
+      print(f'note: {missing:,} attributes have no vector in the file')
+    return 'by stored vector', vectors
+  options = node2vec.Node2Vec(p=_P.value, q=_Q.value)
+  vectors = node2vec.node2vec(
+    graph, options=options, seed=_SEED.value, progress=True
+  )
+  if _SAVE_VECTORS.value:
+    word2vec_format.write_vectors(
+      _SAVE_VECTORS.value, attributes.ids_V.tolist(), vectors
+    )
+    print(f'vectors written to {_SAVE_VECTORS.value}')
+  return 'by node2vec', vectors
+
+
+def main(argv: list[str]) -> None:
+  """Prints the graph and, where asked for, neighbours and a picture."""
+  del argv
+  dataset = bundle.read_bundle(_BUNDLE.value)
+  if _EDGES.value and dataset.attributes is not None:
+    graph = edge_list.read_edge_list(_EDGES.value, dataset.attributes)
+    origin = _EDGES.value
+  else:
+    graph = attribute_graph.build_graph(dataset)
+    assert dataset.attributes is not None
+    origin = (
+      'built from the training positives'
+      if dataset.attributes.edges_Ex2 is None
+      else 'attribute_graph.csv'
+    )
+  node = None
+  if _NEIGHBOURS.value is not None:
+    node = inspection.node_of(graph, _NEIGHBOURS.value)
+  print(f'{dataset.name}: {origin}')
+  print('\n'.join(inspection.summary_lines(graph, pairs=_COUNT.value)))
+  if node is not None or _SAVE_VECTORS.value:
+    heading, before = _vectors(dataset.attributes, graph)
+    vectors = {heading: before}
+    if _WORKDIR.value:
+      after = _trained_vectors(_WORKDIR.value, graph)
+      vectors = {f'{heading}, before training': before, 'after training': after}
+    if node is not None:
+      lines = inspection.neighbour_lines(
+        graph, node, vectors=vectors, count=_COUNT.value
+      )
+      print('\n'.join(lines))
+  if _PLOT.value:
+    if node is None:
+      strength_V = np.bincount(
+        graph.edges_Ex2.ravel(), weights=np.repeat(graph.weight_E, 2)
+      )
+      node = int(strength_V.argmax())
+    picture.draw_neighbourhood(graph, node, _PLOT.value)
+    print(f'picture written to {_PLOT.value}')
+
+
+if __name__ == '__main__':
+  command_line.run(main)
