@@ -60,14 +60,14 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.model.text_widths = (64, 64)
   c.model.attribute_widths = (64, 128)
   c.model.co_attention = 'none'  # 'paper', 'release' or 'none'
-  c.model.hidden_scale = 1.0  # of 'residual', as are the next three
+  c.model.hidden_scale = 0.15  # of 'residual', as are the next three
   c.model.output_scale = 0.02
   c.model.initial_weight = 10.0
-  c.model.hidden_dropout = 0.3
+  c.model.hidden_dropout = 0.5
   c.model.init = 'normal'  # of 'paper' ('normal' or 'uniform'), as the rest
   c.model.init_scale = 0.1
   c.model.gate_bias_scale = 0.1
-  c.model.input_dropout = 0.0
+  c.model.layer_dropout = 0.0
   c.model.drop_connect = 0.0
   c.model.dtype = 'float32'  # or 'bfloat16': computation, not parameters
 
@@ -80,7 +80,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.loss.hinge_weight = 0.0  # of 'all_pairs'
   c.loss.temperature = 1.0  # of 'all_pairs'
   c.loss.l1 = 0.0
-  c.loss.l2 = 0.1
+  c.loss.l2 = 0.01
   c.loss.regularize_scores = False
 
   c.optimizer = ml_collections.ConfigDict()
@@ -95,7 +95,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.train = ml_collections.ConfigDict()
   c.train.batch_size = 512  # positives a step
   c.train.negatives = 1  # drawn for each positive, of 'triplet'
-  c.train.epochs = 30
+  c.train.epochs = 40
   c.train.shuffle = True
   c.train.steps_per_call = 50  # steps of one dispatch
 
@@ -131,12 +131,12 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     c.evaluation.every_epochs = 10.0
   if variant == 'paper':
     c.model.init = 'uniform'
-    c.model.input_dropout = 0.5
+    c.model.layer_dropout = 0.5
     c.optimizer.decay_rate = 0.95
   if variant == 'release':
     c.model.init = 'normal'
     c.model.gate_bias_scale = 1.0
-    c.model.input_dropout = 0.0
+    c.model.layer_dropout = 0.0
     c.model.drop_connect = 0.5
     c.loss.regularize_scores = True
     c.optimizer.name = 'adam_tf1'

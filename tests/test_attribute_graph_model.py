@@ -49,9 +49,8 @@ def _held(lists, num_nodes, **kwargs):
 
 def _init(encoder, graph, held, seed=0):
   """Parameters with every part random, so that no zero hides a term."""
-  params = model_lib.nn.unbox(encoder.init(jax.random.key(seed), graph, held))[
-    'params'
-  ]
+  boxed = jax.jit(encoder.init)(jax.random.key(seed), graph, held)
+  params = model_lib.nn.unbox(boxed)['params']
   leaves, tree = jax.tree.flatten(params)
   rng = np.random.default_rng(seed + 1)
   noisy = [
@@ -132,13 +131,36 @@ def test_changing_one_edge_weight_changes_the_output(kind):
   held = _held([[0], [3], [1, 2]], 4)[jnp.arange(3)]
   graph = _four_nodes().to_jraph(multiple=8)
   params = _init(encoder, graph, held)
-  before = encoder.apply(params, graph, held)
+  run = jax.jit(encoder.apply)
+  before = run(params, graph, held)
   for edge in range(4):
     weights = [1.0, 2.0, 4.0, 0.5]
     weights[edge] *= 3
     changed = _four_nodes(weights).to_jraph(multiple=8)
-    after = encoder.apply(params, changed, held)
+    after = run(params, changed, held)
     assert np.abs(after - before).max() > 1e-3
+
+
+@BOTH
+def test_an_edge_of_weight_zero_is_no_edge(kind):
+  """Padding to a device count may add such edges between real nodes."""
+  encoder = model_lib.AttributeEncoder(num_nodes=4, kind=kind, features=8)
+  held = _held([[0], [3], [1, 2]], 4)[jnp.arange(3)]
+  graph = _four_nodes().to_jraph(multiple=8)
+  params = _init(encoder, graph, held)
+  one_way = (graph.senders == 1) & (graph.receivers == 0)
+  other_way = (graph.senders == 0) & (graph.receivers == 1)
+  without = attribute_graph.AttributeGraph(
+    np.array(['a', 'b', 'c', 'd']),
+    np.array([[1, 2], [0, 2], [2, 3]], np.int32),
+    np.array([2.0, 4.0, 0.5], np.float32),
+  )
+  run = jax.jit(encoder.apply)
+  zeroed = graph._replace(
+    edges=np.where(one_way | other_way, 0, graph.edges).astype(np.float32)
+  )
+  expected = run(params, without.to_jraph(multiple=8), held)
+  np.testing.assert_allclose(run(params, zeroed, held), expected, rtol=1e-5)
 
 
 @BOTH
@@ -150,12 +172,13 @@ def test_padding_changes_nothing(kind):
   small, large = graph.to_jraph(multiple=1), graph.to_jraph(multiple=256)
   # The same seed draws the same vectors, whatever the padding is.
   drawn = [
-    model_lib.nn.unbox(encoder.init(jax.random.key(0), g, held))
+    model_lib.nn.unbox(jax.jit(encoder.init)(jax.random.key(0), g, held))
     for g in (small, large)
   ]
   np.testing.assert_array_equal(
     drawn[0]['params']['vectors'][:30], drawn[1]['params']['vectors'][:30]
   )
+  assert not np.any(drawn[1]['params']['vectors'][30:])
   params = _init(encoder, small, held)
   wide = jax.tree.map(jnp.asarray, params)
   wide['params']['vectors'] = np.pad(
@@ -169,8 +192,9 @@ def test_padding_changes_nothing(kind):
   def loss(params, graph, held):
     return jnp.sum(jnp.square(encoder.apply(params, graph, held) - 1.0))
 
-  one, one_grad = jax.value_and_grad(loss)(params, small, held)
-  two, two_grad = jax.value_and_grad(loss)(wide, large, wider)
+  run = jax.jit(jax.value_and_grad(loss))
+  one, one_grad = run(params, small, held)
+  two, two_grad = run(wide, large, wider)
   np.testing.assert_allclose(one, two, rtol=1e-6)
   two_vectors = two_grad['params'].pop('vectors')
   one_vectors = one_grad['params'].pop('vectors')
@@ -221,7 +245,7 @@ def test_gradients_reach_every_node_that_an_account_uses(kind):
   def loss(params):
     return jnp.sum(jnp.sin(encoder.apply(params, graph, held)))
 
-  grad = jax.grad(loss)(params)['params']
+  grad = jax.jit(jax.grad(loss))(params)['params']
   assert (np.abs(grad['vectors'][np.array(used)]).max(axis=1) > 1e-6).all()
   assert (np.abs(grad['unknown']) > 1e-6).all()
   if kind == 'embedding':
@@ -311,7 +335,7 @@ def test_edge_dropout_drops_in_training_only_and_keeps_the_expectation(kind):
     return encoder.apply(params, graph, held, train=True, rngs={'dropout': key})
 
   full = encoder.apply(params, graph, held)
-  dropped = jax.vmap(run)(jax.random.split(jax.random.key(0), 4000))
+  dropped = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(0), 4000))
   assert np.abs(dropped[0] - full).max() > 1e-3
   np.testing.assert_allclose(dropped.mean(0), full, atol=0.03)
 

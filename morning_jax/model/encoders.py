@@ -76,7 +76,8 @@ class Encoder(nn.Module):
     widths: sizes of the layers, the last one being D.
     kernel_init: initializer of all weight matrices.
     bias_init: initializer of all biases.
-    input_dropout: dropout rate on every layer's input (`paper`).
+    layer_dropout: dropout rate on the input of every layer after the first
+      (`paper`; on the features themselves it costs 5 points of AUC).
     drop_connect: dropout rate on the first weight matrix (`release`).
     dtype: computation type.
   """
@@ -84,7 +85,7 @@ class Encoder(nn.Module):
   widths: tuple[int, ...]
   kernel_init: Initializer
   bias_init: Initializer
-  input_dropout: float = 0.0
+  layer_dropout: float = 0.0
   drop_connect: float = 0.0
   dtype: jnp.dtype | None = None
 
@@ -105,8 +106,8 @@ class Encoder(nn.Module):
     missing_F = self.param('missing', nn.initializers.zeros, x_AxF.shape[-1:])
     x = jnp.where(present_A[:, None], x_AxF, missing_F)
     for i, width in enumerate(self.widths):
-      if self.input_dropout:
-        x = nn.Dropout(self.input_dropout)(x, deterministic=not train)
+      if i and self.layer_dropout:
+        x = nn.Dropout(self.layer_dropout)(x, deterministic=not train)
       x = Dense(
         width=width,
         kernel_init=self.kernel_init,

@@ -151,7 +151,7 @@ def _paper_towers(
   )
   dropped = functools.partial(
     encoder,
-    input_dropout=config.input_dropout,
+    layer_dropout=config.layer_dropout,
     drop_connect=config.drop_connect,
   )
   encoders_ = {
@@ -185,7 +185,7 @@ def build(
   Raises:
     UserError: widths that don't fit together, or unknown values.
   """
-  for field in ('input_dropout', 'drop_connect', 'hidden_dropout'):
+  for field in ('layer_dropout', 'drop_connect', 'hidden_dropout'):
     if not 0 <= config[field] < 1:
       raise errors.UserError(
         f'config.model.{field}={config[field]} is not in [0, 1)'
