@@ -411,3 +411,21 @@ def test_eight_devices_equal_one(kind):
     one_grad,
     eight_grad,
   )
+
+
+def test_another_bundle_is_matched_by_name():
+  other = accounts_lib.Attributes(
+    names_V=np.array(['c', 'new', 'a', 'odd']),
+    ids_V=np.array(['7', '8', '9', '10']),
+    holder=np.array([0, 0, 1, 2, 2, 2]),
+    held=np.array([0, 1, 1, 2, 0, 3]),
+  )
+  matched, unknown = account_attributes.match_by_name(
+    other, np.array(['a', 'b', 'c', 'd'])
+  )
+  assert unknown == ['new', 'odd']
+  assert matched.names_V.tolist() == ['a', 'b', 'c', 'd']
+  table = account_attributes.account_attributes(matched, 3)
+  assert table.width == 2
+  np.testing.assert_array_equal(table[0:3].index, [[2, 0], [0, 0], [0, 2]])
+  np.testing.assert_array_equal(table[0:3].weight, [[1, 0], [0, 0], [1, 1]])
