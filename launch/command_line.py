@@ -1,4 +1,4 @@
-"""How every launcher starts: flags, logging, and errors in one line.
+"""How every launcher starts: flags, configuration, errors in one line.
 
 A mistake of the user ends in one line on stderr and exit code 2; `--help` ends
 with 0, as does a run that was stopped by SIGTERM after it saved.
@@ -7,15 +7,95 @@ with 0, as does a run that was stopped by SIGTERM after it saved.
 from __future__ import annotations
 
 from collections.abc import Callable
-import re
+import difflib
+import os
+import pathlib
+import runpy
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import app
 from absl import flags
 from absl import logging
+from ml_collections import config_flags
 
 from morning_jax import errors
+
+DEFAULT_CONFIG = str(
+  pathlib.Path(__file__).resolve().parent.parent / 'configs' / 'morning.py'
+)
+
+
+def define_config() -> flags.FlagHolder:
+  """Defines `--config`; `run` fills in the default configuration."""
+  return config_flags.DEFINE_config_file(
+    'config',
+    None,
+    'Configuration file; a variant follows a colon: configs/morning.py:smoke.'
+    ' Any field can be overridden: --config.train.epochs=5. The default recipe'
+    ' if unset.',
+    lock_config=True,
+  )
+
+
+def _load_config(path: str) -> Any:
+  file, _, variant = path.partition(':')
+  if not pathlib.Path(file).is_file():
+    raise errors.UserError(f'--config={path}: no such file {file}')
+  try:
+    get_config = runpy.run_path(file)['get_config']
+    return get_config(variant) if variant else get_config()
+  except KeyError:
+    raise errors.UserError(f'--config={path}: defines no get_config') from None
+  except (ValueError, SyntaxError) as e:
+    raise errors.UserError(f'--config={path}: {e}') from None
+
+
+def _with_config_first(argv: list[str]) -> list[str]:
+  """Puts `--config` before its overrides, and checks their names.
+
+  Args:
+    argv: the command line.
+
+  Returns:
+    The command line with the configuration file's flag in front.
+
+  Raises:
+    UserError: no such file, variant or field; lists near names of a field.
+  """
+  path, rest = DEFAULT_CONFIG, []
+  words = iter(argv[1:])
+  for word in words:
+    name, equals, value = word.partition('=')
+    if name in ('--config', '-config'):
+      path = value if equals else next(words, '')
+    else:
+      rest.append(word)
+  known = list(_flat(_load_config(path).to_dict()))
+  for word in rest:
+    name = word.partition('=')[0].lstrip('-')
+    name = name.removeprefix('no') if name.startswith('noconfig.') else name
+    field = name.removeprefix('config.')
+    if field != name and field not in known:
+      ends = {k.rpartition('.')[2]: k for k in known}
+      near = difflib.get_close_matches(field, known, n=3)
+      last = difflib.get_close_matches(field.rpartition('.')[2], ends, n=2)
+      near += [ends[k] for k in last if ends[k] not in near]
+      hint = f'; near: {", ".join(near)}' if near else ''
+      raise errors.UserError(
+        f'--{name}: the configuration has no field {field!r}{hint}'
+      )
+  return [argv[0], f'--config={path}', *rest]
+
+
+def _flat(fields: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+  out: dict[str, Any] = {}
+  for name, value in fields.items():
+    if isinstance(value, dict):
+      out.update(_flat(value, f'{prefix}{name}.'))
+    else:
+      out[prefix + name] = value
+  return out
 
 
 def _fail(message: str) -> NoReturn:
@@ -23,31 +103,18 @@ def _fail(message: str) -> NoReturn:
   sys.exit(2)
 
 
-def _flag_message(error: Exception) -> str:
-  """Turns what absl and ml_collections raise into one plain line."""
-  if isinstance(error, OSError):
-    return f'--config: {error.strerror or error}: {error.filename}'
-  text = error.args[0] if error.args else str(error)
-  text = re.sub(r'^[\'"]+|[\'"]+$', '', str(text))
-  return f'in the flags: {text}; --help shows examples'
-
-
 def _parse_flags(argv: list[str]) -> list[str]:
+  asks_for_help = any(word.startswith(('--help', '-help')) for word in argv)
   try:
+    if 'config' in flags.FLAGS and not asks_for_help:
+      argv = _with_config_first(argv)
     rest = flags.FLAGS(argv)
-  except SystemExit:  # --help
-    sys.exit(0)
+  except SystemExit:
+    sys.exit(0)  # --help
   except errors.UserError as e:
     _fail(str(e))
-  except (
-    flags.Error,
-    AttributeError,
-    KeyError,
-    OSError,
-    TypeError,
-    ValueError,
-  ) as e:
-    _fail(_flag_message(e))
+  except (flags.Error, AttributeError, TypeError, ValueError, KeyError) as e:
+    _fail(f'in the flags: {e.args[0] if e.args else e}; --help shows examples')
   if len(rest) > 1:
     _fail(
       f'in the flags: unexpected argument {rest[1]!r}; every option has the'
@@ -72,6 +139,10 @@ def run(main: Callable[[list[str]], int | None]) -> NoReturn:
     except KeyboardInterrupt:
       print('stopped from the keyboard', file=sys.stderr)
       sys.exit(130)
+    except BrokenPipeError:
+      # The reader of a pipe went away: nothing more can be said.
+      os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+      return 1
 
   logging.set_verbosity(logging.ERROR)
   logging.use_absl_handler()

@@ -13,23 +13,14 @@ Started again on the same --workdir, it goes on where it stopped.
 from __future__ import annotations
 
 import datetime
-import pathlib
 
 from absl import flags
-from ml_collections import config_flags
 
 from launch import command_line
 from morning_jax import train
 from morning_jax.reporting import console
 
-_DEFAULT = pathlib.Path(__file__).resolve().parent.parent / 'configs/morning.py'
-
-_CONFIG = config_flags.DEFINE_config_file(
-  'config',
-  str(_DEFAULT),
-  'Configuration file; a variant follows a colon: configs/morning.py:smoke.',
-  lock_config=True,
-)
+_CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
   'workdir',
   None,
@@ -44,7 +35,6 @@ def main(argv: list[str]) -> None:
   config = _CONFIG.value
   now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
   workdir = _WORKDIR.value or f'runs/morning-{now}'
-  console.say(f'working folder: {workdir}')
   if config.data.folds and config.data.fold < 0:
     finished = train.cross_validate(config, workdir)
   else:

@@ -381,7 +381,13 @@ def restore(workdir: str | os.PathLike[str]) -> Trained:
 
   def targets(meta: Mapping[str, Any]) -> dict[str, Any]:
     config = ml_collections.ConfigDict(meta['config'])
-    model = factory.build(config.model, meta['perspectives'])
+    try:
+      model = factory.build(config.model, meta['perspectives'])
+    except (KeyError, AttributeError) as e:
+      raise checkpoint.CheckpointError(
+        f'{workdir}: was trained by another version of this software; its'
+        f' configuration lacks {" ".join(str(e).split())}'
+      ) from None
     table = factory.example_table(meta['perspectives'], meta['features'])
     boxed = jax.eval_shape(model.init, jax.random.key(0), table, table)
     shardings = sharding.state_shardings(boxed, mesh)

@@ -457,6 +457,7 @@ def train(
   data_fingerprint = pipeline.fingerprint(dataset)
   dataset = pipeline.assign_splits(dataset, config)
   run = _Run(config, dataset, data_fingerprint, workdir)
+  console.say(f'working folder: {workdir}')
   with _Termination() as termination, jax.set_mesh(run.mesh):
     had = run.checkpoints.steps()
     state = run.start()

@@ -1,0 +1,181 @@
+"""Mistakes end in one line and exit code 2, and nothing is written."""
+
+import shutil
+
+import numpy as np
+import pytest
+import runs
+
+
+@pytest.fixture(scope='module')
+def bundle(tmp_path_factory):
+  return runs.write_bundle(tmp_path_factory.mktemp('data') / 'small')
+
+
+@pytest.fixture(scope='module')
+def trained(bundle, tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('runs') / 'trained'
+  done = runs.launch(
+    '--config=configs/morning.py:smoke',
+    '--config.train.epochs=1',
+    f'--config.data.bundle={bundle}',
+    f'--workdir={workdir}',
+  )
+  assert done.returncode == 0, done.stderr
+  assert f'launch.evaluate --workdir={workdir}' in done.stdout
+  return workdir
+
+
+def fails(*args, module='train') -> str:
+  """Runs a launcher that must fail; returns its one line."""
+  done = runs.launch(*args, module=module)
+  lines = [
+    line
+    for line in done.stderr.splitlines()
+    if line and not line.startswith('note: ')
+  ]
+  assert done.returncode == 2, done.stderr
+  assert len(lines) == 1, done.stderr
+  assert lines[0].startswith('error: ')
+  assert 'Traceback' not in done.stderr + done.stdout
+  return lines[0]
+
+
+FLAGS = {
+  'unknown field': (['--config.train.epoch=3'], 'near: train.epochs'),
+  'unknown section': (['--config.trian.epochs=3'], 'near: train.epochs'),
+  'wrong type': (['--config.train.epochs=many'], 'config.train.epochs=many'),
+  'unknown variant': (['--config=configs/morning.py:smok'], 'smoke'),
+  'no such file': (['--config=nope.py'], 'no such file nope.py'),
+  'unknown flag': (['--wrkdir=x'], 'workdir'),
+  'positional': (['smoke'], "unexpected argument 'smoke'"),
+  'out of range': (['--config.train.batch_size=0'], 'at least 1'),
+  'unknown value': (['--config.model.encoder=resdual'], 'residual'),
+  'mesh': (['--config.mesh.data=3'], 'needs 3 devices, there are 1'),
+}
+
+
+@pytest.mark.parametrize('name', FLAGS)
+def test_mistakes_in_the_flags(name, bundle, tmp_path):
+  args, said = FLAGS[name]
+  line = fails(
+    *args, f'--config.data.bundle={bundle}', f'--workdir={tmp_path}/run'
+  )
+  assert said in line
+  assert list(tmp_path.iterdir()) == []
+
+
+def _truncate(folder):
+  path = folder / 'content_text.npy'
+  path.write_bytes(path.read_bytes()[:-100])
+
+
+def _pickle(folder):
+  np.save(folder / 'content_text.npy', np.array([[None]], object))
+
+
+def _unknown_account(folder):
+  with (folder / 'interactions.csv').open('a') as f:
+    f.write('nobody,no one\n')
+
+
+MISTAKES = {
+  'missing file': (lambda f: (f / 'accounts.csv').unlink(), 'accounts.csv'),
+  'truncated': (_truncate, 'content_text.npy'),
+  'pickled': (_pickle, 'never loaded'),
+  'unknown account': (_unknown_account, 'interactions.csv, row '),
+}
+
+
+@pytest.mark.parametrize('name', MISTAKES)
+def test_mistakes_in_the_bundle(name, bundle, tmp_path):
+  damage, said = MISTAKES[name]
+  folder = tmp_path / 'data'
+  shutil.copytree(bundle, folder)
+  damage(folder)
+  line = fails(f'--config.data.bundle={folder}', f'--workdir={tmp_path}/run')
+  assert said in line
+  assert [p.name for p in tmp_path.iterdir()] == ['data']
+
+
+def test_overrides_may_stand_before_the_configuration(bundle, tmp_path):
+  line = fails(
+    '--config.train.batch_size=0',
+    '--config=configs/morning.py:smoke',
+    f'--config.data.bundle={bundle}',
+    f'--workdir={tmp_path}/run',
+  )
+  assert 'config.train.batch_size=0' in line
+
+
+@pytest.mark.parametrize('module', ['train', 'evaluate', 'import_release'])
+def test_help_has_an_example(module):
+  done = runs.launch('--help', module=module)
+  assert done.returncode == 0
+  assert f'python -m launch.{module} ' in done.stdout
+
+
+def test_evaluate_writes_metrics_and_scores(trained, tmp_path):
+  done = runs.launch(
+    f'--workdir={trained}',
+    '--split=valid',
+    f'--json={tmp_path}/m.json',
+    f'--scores={tmp_path}/s.npz',
+    module='evaluate',
+  )
+  assert done.returncode == 0, done.stderr
+  with np.load(tmp_path / 's.npz', allow_pickle=False) as scores:
+    assert set(scores.files) == {
+      'brand_ids',
+      'influencer_ids',
+      'scores',
+      'content',
+      'audience',
+      'attribute',
+    }
+    shape = (len(scores['brand_ids']), len(scores['influencer_ids']))
+    total = scores['content'] + scores['audience'] + scores['attribute']
+    assert scores['scores'].shape == shape == total.shape
+    np.testing.assert_allclose(scores['scores'], total, rtol=1e-5, atol=1e-5)
+
+
+def test_a_foreign_bundle_that_does_not_fit(trained, bundle, tmp_path):
+  folder = tmp_path / 'data'
+  shutil.copytree(bundle, folder)
+  (folder / 'audience_image.npy').unlink()
+  x = np.load(folder / 'content_text.npy')
+  np.save(folder / 'content_text.npy', x[:, :-1])
+  line = fails(f'--workdir={trained}', f'--bundle={folder}', module='evaluate')
+  assert 'no audience_image, which audience needs' in line
+  size = x.shape[1]
+  assert f'content_text has {size - 1} features, the model' in line
+
+
+def test_a_foreign_bundle_that_fits(trained, bundle, tmp_path):
+  folder = tmp_path / 'data'
+  shutil.copytree(bundle, folder)
+  accounts = folder / 'accounts.csv'
+  accounts.write_text(accounts.read_text().replace(',train,', ',test,'))
+  done = runs.launch(
+    f'--workdir={trained}', f'--bundle={folder}', module='evaluate'
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'test ' in done.stdout
+
+
+EVALUATE = {
+  'unknown split': (['--split=tset'], 'train, valid, test'),
+  'no folder for the file': (['--json=nowhere/m.json'], 'does not exist'),
+  'two splits': (['--split=valid,test', '--scores=s.npz'], 'one split'),
+}
+
+
+@pytest.mark.parametrize('name', EVALUATE)
+def test_mistakes_of_evaluation(trained, name):
+  args, said = EVALUATE[name]
+  assert said in fails(f'--workdir={trained}', *args, module='evaluate')
+
+
+def test_no_checkpoint(tmp_path):
+  line = fails(f'--workdir={tmp_path}', module='evaluate')
+  assert 'has no checkpoint' in line
