@@ -112,15 +112,25 @@ def _category_codes(
   return brand_B.astype(np.int32), found_M.astype(np.int32)
 
 
-def _positive_matrix(split: splits_lib.Split) -> np.ndarray:
-  """Returns [B, P] candidate indices of the positives, -1 as padding."""
-  order = np.argsort(split.brand_P, kind='stable')
-  brand, candidate = split.brand_P[order], split.candidate_P[order]
-  count = np.bincount(brand, minlength=len(split.brand_row_B))
-  place = np.arange(len(brand)) - (np.cumsum(count) - count)[brand]
-  matrix = np.full((len(count), count.max()), -1, np.int32)
-  matrix[brand, place] = candidate
-  return matrix
+class _Positives:
+  """The positives of a split's brands, as compressed rows."""
+
+  def __init__(self, split: splits_lib.Split):
+    order = np.argsort(split.brand_P, kind='stable')
+    self._candidate_P = split.candidate_P[order].astype(np.int32)
+    self.count_B = np.bincount(split.brand_P, minlength=len(split.brand_row_B))
+    self._start_B = np.cumsum(self.count_B) - self.count_B
+
+  def matrix(self, brands: np.ndarray) -> np.ndarray:
+    """Returns [brands, P] candidate indices; -1 where a brand has fewer.
+
+    P is a power of two, so that few programs serve all blocks.
+    """
+    count = self.count_B[brands][:, None]
+    place = np.arange(1 << (int(count.max()) - 1).bit_length())
+    last = len(self._candidate_P) - 1
+    index = np.minimum(self._start_B[brands][:, None] + place, last)
+    return np.where(place < count, self._candidate_P[index], -1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,11 +167,11 @@ def rank_split(
     Metrics over all brands and per category.
   """
   category_B, found_M = _category_codes(accounts, split)
-  positive_BxP = _positive_matrix(split)
+  positives = _Positives(split)
   num_brands, num_candidates = len(split.brand_row_B), len(found_M)
   # The number of positives differs wildly between brands: grouping brands of
   # like numbers keeps the padding small.
-  order = np.argsort((positive_BxP >= 0).sum(axis=1), kind='stable')
+  order = np.argsort(positives.count_B, kind='stable')
   step = max(1, min(num_brands, _SCORES_AT_A_TIME // num_candidates))
   blocks, kept = [], []
   for start in range(0, num_brands, step):
@@ -170,11 +180,10 @@ def rank_split(
       {k: v[chosen] for k, v in brand.items()}, candidate
     )
     total_BxM = losses.join(scores)
-    width = int((positive_BxP[chosen] >= 0).sum(axis=1).max())
     blocks.append(
       metrics_lib.brand_statistics(
         total_BxM,
-        positive_BxP[chosen, : 1 << (width - 1).bit_length()],
+        positives.matrix(chosen),
         brand_category_B=category_B[chosen],
         found_under_M=found_M,
       )
