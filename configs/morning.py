@@ -59,6 +59,17 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.model.image_widths = (64, 64)
   c.model.text_widths = (64, 64)
   c.model.attribute_widths = (64, 128)
+  c.model.attribute = ml_collections.ConfigDict()
+  # 'embedding': vectors of accounts that the data brings, or else vectors of
+  # attributes learned without a graph. Over the attribute graph: 'node2vec'
+  # (frozen), 'gcn', 'gat'.
+  c.model.attribute.encoder = 'embedding'
+  c.model.attribute.start = 'node2vec'  # of 'gcn' and 'gat', or 'learned'
+  c.model.attribute.freeze = False  # node2vec vectors that 'gcn' starts from
+  c.model.attribute.dimensions = 128
+  c.model.attribute.layers = 2
+  c.model.attribute.heads = 4  # of 'gat'
+  c.model.attribute.edge_dropout = 0.1
   c.model.co_attention = 'none'  # 'paper', 'release' or 'none'
   c.model.hidden_scale = 0.15  # of 'residual', as are the next three
   c.model.output_scale = 0.02

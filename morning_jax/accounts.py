@@ -42,6 +42,8 @@ PERSPECTIVES: Mapping[str, Mapping[str, str]] = {
   'attribute': {'embedding': 'attribute_embedding'},
 }
 FEATURES = tuple(f for m in PERSPECTIVES.values() for f in m.values())
+# The attribute perspective's other input: which attributes an account has.
+ATTRIBUTE_LIST = 'attribute_list'
 # Topic distributions: a negative weight is an error.
 TOPIC_FEATURES = ('content_text', 'audience_text')
 
@@ -143,10 +145,13 @@ class AccountTable:
   Attributes:
     features: feature name -> float32 [A, F]; zeros where an account lacks it.
     present: feature name -> bool [A].
+    held: the accounts' attributes, rows of arrays too (HeldAttributes); None
+      where the model does not take them.
   """
 
   features: Mapping[str, Array]
   present: Mapping[str, Array]
+  held: Any = None
 
   def __getitem__(self, rows: Array) -> AccountTable:
     """Gathers rows (or a slice of rows) of every array."""

@@ -114,6 +114,21 @@ def _shape_and_type(leaf: Any) -> list:
   return [list(leaf.shape), str(leaf.dtype)]
 
 
+def stored_shapes(meta: Mapping[str, Any], item: str, sharding: Any) -> Any:
+  """Returns an item's ShapeDtypeStructs as a checkpoint has them, nested.
+
+  For what has no other description than what was saved.
+  """
+  tree: dict[str, Any] = {}
+  for path, (shape, dtype, _) in meta['arrays'].get(item, {}).items():
+    *parents, name = path.split('/')
+    node = tree
+    for parent in parents:
+      node = node.setdefault(parent, {})
+    node[name] = jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
+  return tree
+
+
 def _mismatches(stored: Mapping[str, list], wanted: Any) -> list[str]:
   """Lists every difference in name, shape or type from the wanted tree."""
   have = {path: f'{a[1]}{a[0]}' for path, a in stored.items()}
@@ -336,6 +351,8 @@ class Checkpoints:
         f'{self._folder.parent}: checkpoint {step} does not fit the model: '
         + '; '.join(lines)
       )
+    if not wanted:
+      return Restored(step=step, items={}, meta=meta)
     try:
       with contextlib.closing(self._reader()) as manager:
         arrays = manager.restore(

@@ -29,9 +29,13 @@ from morning_jax.data import bundle as bundle_lib
 from morning_jax.data import pipeline
 from morning_jax.data import splits as splits_lib
 from morning_jax.data import transforms
+from morning_jax.graph import attribute_graph
 from morning_jax.model import factory
 from morning_jax.model import morning
 from morning_jax.reporting import console
+
+# What the attribute graph is called among what was fitted.
+GRAPH = 'attribute_graph'
 
 _SCORES_AT_A_TIME = 1 << 24  # of the score matrix, held on device
 
@@ -50,6 +54,7 @@ class Scorer:
     mesh: Mesh,
     *,
     batch_size: int,
+    graph: Any = None,
   ):
     """Prepares to score.
 
@@ -58,8 +63,10 @@ class Scorer:
       table: features of all accounts, on the host.
       mesh: where to compute.
       batch_size: accounts encoded at a time.
+      graph: the attribute graph, where the model takes it.
     """
     self._table = table
+    self._graph = jax.device_put(graph, sharding.replicated(mesh))
     self._mesh = mesh
     axis = mesh.shape[sharding.DATA]
     self._batch_size = -(-max(batch_size, 1) // axis) * axis
@@ -67,9 +74,12 @@ class Scorer:
     def encode(
       variables: Mapping[str, Any],
       accounts: accounts_lib.AccountTable,
+      graph: Any,
       role: str,
     ) -> Any:
-      return model.apply(variables, accounts, role=role, method='encode')
+      return model.apply(
+        variables, accounts, role=role, graph=graph, method='encode'
+      )
 
     self._encode = jax.jit(encode, static_argnames='role')
 
@@ -92,7 +102,7 @@ class Scorer:
       # The last block is padded, so that one program serves all.
       padded = np.resize(block, self._batch_size)
       batch = sharding.put_rows(self._table[padded], self._mesh)
-      encoded = self._encode({'params': params}, batch, role)
+      encoded = self._encode({'params': params}, batch, self._graph, role)
       blocks.append({k: v[: len(block)] for k, v in encoded.items()})
     return jax.tree.map(lambda *x: jnp.concatenate(x), *blocks)
 
@@ -310,12 +320,14 @@ def _check_fit(
   perspectives: factory.Perspectives,
   dataset: accounts_lib.Dataset,
 ) -> None:
-  have = dataset.feature_sizes
+  have = pipeline.available(dataset)
   wrong = []
   for perspective, modalities in perspectives.items():
     for feature in modalities.values():
       if feature not in have:
         wrong.append(f'it has no {feature}, which {perspective} needs')
+      elif feature == accounts_lib.ATTRIBUTE_LIST:
+        continue  # matched by name, whatever their number
       elif have[feature] != stored[feature]:
         wrong.append(
           f'its {feature} has {have[feature]} features, the model was trained'
@@ -338,7 +350,8 @@ class Trained:
     feature_sizes: feature -> size, of what takes part.
     params: the parameters.
     kinds: feature -> kind of transform.
-    fitted: feature -> what its transform was fitted to.
+    fitted: feature -> what its transform was fitted to; the attribute graph.
+    attribute_names: names of the graph's nodes, in order.
     step: the step that they stand at.
     mesh: the mesh that they lie on.
     data_fingerprint: of the data that it was trained on.
@@ -351,26 +364,17 @@ class Trained:
   params: Any
   kinds: dict[str, str]
   fitted: dict[str, transforms.Fitted]
+  attribute_names: list[str]
   step: int
   mesh: Mesh
   data_fingerprint: str
 
 
-def fitted_targets(
-  kinds: Mapping[str, str], feature_sizes: Mapping[str, int], mesh: Mesh
-) -> dict[str, Any]:
-  """Returns what to restore of the features' transforms, as an item."""
-  fitted = {
-    feature: {
-      name: jax.ShapeDtypeStruct(
-        shape, np.float32, sharding=sharding.replicated(mesh)
-      )
-      for name, shape in transforms.shapes(kind, feature_sizes[feature]).items()
-    }
-    for feature, kind in kinds.items()
-  }
-  fitted = {feature: arrays for feature, arrays in fitted.items() if arrays}
-  return {'fitted': fitted} if fitted else {}
+def graph_of(fitted: Mapping[str, Any]) -> Any:
+  """Returns the attribute graph among what was fitted, or None."""
+  if GRAPH not in fitted:
+    return None
+  return attribute_graph.from_arrays(fitted[GRAPH])
 
 
 def restore(workdir: str | os.PathLike[str]) -> Trained:
@@ -391,14 +395,19 @@ def restore(workdir: str | os.PathLike[str]) -> Trained:
   def targets(meta: Mapping[str, Any]) -> dict[str, Any]:
     config = ml_collections.ConfigDict(meta['config'])
     try:
-      model = factory.build(config.model, meta['perspectives'])
+      model = factory.build(
+        config.model, meta['perspectives'], meta['features']
+      )
     except (KeyError, AttributeError) as e:
       raise checkpoint.CheckpointError(
         f'{workdir}: was trained by another version of this software; its'
         f' configuration lacks {" ".join(str(e).split())}'
       ) from None
     table = factory.example_table(meta['perspectives'], meta['features'])
-    boxed = jax.eval_shape(model.init, jax.random.key(0), table, table)
+    fitted = checkpoint.stored_shapes(meta, 'fitted', sharding.replicated(mesh))
+    boxed = jax.eval_shape(
+      model.init, jax.random.key(0), table, table, graph=graph_of(fitted)
+    )
     shardings = sharding.state_shardings(boxed, mesh)
     kinds = factory.transform_kinds(config.model, meta['perspectives'])
     parts.update(config=config, model=model, kinds=kinds)
@@ -408,7 +417,7 @@ def restore(workdir: str | os.PathLike[str]) -> Trained:
         nn.unbox(boxed),
         shardings,
       )['params'],
-      **fitted_targets(kinds, meta['features'], mesh),
+      **({'fitted': fitted} if fitted else {}),
     }
 
   if not pathlib.Path(workdir).is_dir():
@@ -421,6 +430,7 @@ def restore(workdir: str | os.PathLike[str]) -> Trained:
     feature_sizes=restored.meta['features'],
     params=restored.items['params'],
     fitted=jax.device_get(restored.items.get('fitted', {})),
+    attribute_names=restored.meta['attribute_names'],
     step=restored.step,
     mesh=mesh,
     data_fingerprint=restored.meta['data_fingerprint'],
@@ -461,14 +471,22 @@ def evaluate(
     dataset = pipeline.assign_splits(dataset, trained.config)
   console.notes(dataset.notes)
   _check_fit(trained.feature_sizes, trained.perspectives, dataset)
+  if accounts_lib.ATTRIBUTE_LIST in trained.feature_sizes:
+    console.notes(pipeline.unknown_attributes(dataset, trained.attribute_names))
   chosen, notes = choose_splits(dataset, wanted_splits)
   console.notes(notes)
   if scores_file is not None and len(chosen) != 1:
     raise errors.UserError('--scores takes one split; name it with --split')
   scorer = Scorer(
     trained.model,
-    pipeline.account_table(dataset, trained.kinds, trained.fitted),
+    pipeline.account_table(
+      dataset,
+      trained.kinds,
+      trained.fitted,
+      attribute_names=trained.attribute_names,
+    ),
     trained.mesh,
+    graph=graph_of(trained.fitted),
     batch_size=trained.config.evaluation.batch_size,
   )
   results = {}

@@ -159,15 +159,15 @@ class _Run:
     )
     self.split, notes = pipeline.training_split(dataset)
     self.perspectives, absent = factory.choose_perspectives(
-      config.model, dataset.feature_sizes
+      config.model, pipeline.available(dataset)
     )
     console.notes((*dataset.notes, *notes, *absent))
     self.features = {
-      f: dataset.feature_sizes[f]
+      f: pipeline.available(dataset)[f]
       for modalities in self.perspectives.values()
       for f in modalities.values()
     }
-    self.model = factory.build(config.model, self.perspectives)
+    self.model = factory.build(config.model, self.perspectives, self.features)
     self.kinds = factory.transform_kinds(config.model, self.perspectives)
     self.num_positives = len(self.split.brand_P)
     batch_size = config.train.batch_size
@@ -187,11 +187,32 @@ class _Run:
       num_steps=self.num_steps,
     )
     optimizer = optimizer_lib.make_optimizer(config.optimizer, self.schedule)
+    self.valid = splits_lib.select(dataset, 'valid')
+    self.checkpoints = checkpoint.Checkpoints(
+      workdir, max_to_keep=config.checkpoint.max_to_keep
+    )
+    self.progress = _Progress()
+    self.fitted = self._fit()
+    graph = evaluate_lib.graph_of(self.fitted)
     self.init, self.abstract_state = training_step.make_init(
       self.model,
       optimizer,
       factory.example_table(self.perspectives, self.features),
       self.mesh,
+      graph=graph,
+    )
+    table = pipeline.account_table(
+      dataset, self.kinds, self.fitted, attribute_names=self.attribute_names
+    )
+    self.data = training_step.put_data(
+      self.split, table, self.mesh, graph=graph
+    )
+    self.scorer = evaluate_lib.Scorer(
+      self.model,
+      table,
+      self.mesh,
+      batch_size=config.evaluation.batch_size,
+      graph=graph,
     )
     self.run_steps = training_step.make_run_steps(
       config,
@@ -200,14 +221,49 @@ class _Run:
       steps_per_epoch=self.steps_per_epoch,
       state_shardings=jax.tree.map(lambda x: x.sharding, self.abstract_state),
     )
-    self.valid = splits_lib.select(dataset, 'valid')
-    self.checkpoints = checkpoint.Checkpoints(
-      workdir, max_to_keep=config.checkpoint.max_to_keep
-    )
-    self.progress = _Progress()
 
-  def targets(self, meta: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks a checkpoint against this run and says what to restore."""
+  @property
+  def attribute_names(self) -> list[str]:
+    """Names of the attributes that the model knows, in order."""
+    if accounts_lib.ATTRIBUTE_LIST not in self.features:
+      return []
+    assert self.dataset.attributes is not None
+    return self.dataset.attributes.names_V.tolist()
+
+  def _fit(self) -> dict[str, Any]:
+    """Fits to the training accounts what training does not change.
+
+    A resumed run takes it from its checkpoint: another machine rounds
+    otherwise.
+    """
+    if self.checkpoints.steps():
+
+      def stored(meta: Mapping[str, Any]) -> dict[str, Any]:
+        self.check_same_run(meta)
+        shapes = checkpoint.stored_shapes(
+          meta, 'fitted', sharding.replicated(self.mesh)
+        )
+        return {'fitted': shapes} if shapes else {}
+
+      restored = self.checkpoints.restore(stored)
+      return jax.device_get(restored.items.get('fitted', {}))
+    model = self.config.model
+    fitted = pipeline.fit_transforms(
+      self.kinds, self.dataset, self.split, strength=model.whitening
+    )
+    if accounts_lib.ATTRIBUTE_LIST in self.features:
+      fitted[evaluate_lib.GRAPH] = pipeline.fit_graph(
+        model.attribute,
+        self.dataset,
+        seed=self.config.seed,
+        # A stored graph knows the pairs of all training brands, also of those
+        # that a fold holds out.
+        stored=not self.config.data.folds,
+      )
+    return fitted
+
+  def check_same_run(self, meta: Mapping[str, Any]) -> None:
+    """Checks that a checkpoint is of this configuration and data."""
     differences = config_differences(meta['config'], plain_config(self.config))
     if meta['data_fingerprint'] != self.data_fingerprint:
       differences.append('the data has other contents than it had then')
@@ -216,49 +272,30 @@ class _Run:
         f'{self.workdir}: holds another run: {"; ".join(differences)}; name'
         ' another --workdir'
       )
+
+  def targets(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Checks a checkpoint against this run and says what to restore."""
+    self.check_same_run(meta)
     return {
       'params': self.abstract_state.params,
       'training': {
         'opt_state': self.abstract_state.opt_state,
         'step': self.abstract_state.step,
       },
-      **evaluate_lib.fitted_targets(self.kinds, self.features, self.mesh),
     }
 
   def start(self) -> training_step.TrainState:
-    """Restores the newest checkpoint or starts anew; puts the data on device.
-
-    Returns:
-      The state to go on from.
-    """
-    if self.checkpoints.steps():
-      restored = self.checkpoints.restore(self.targets)
-      self.progress = _Progress(**restored.meta['progress'])
-      # Not fitted again: another machine rounds otherwise.
-      self.fitted = jax.device_get(restored.items.get('fitted', {}))
-      training = restored.items['training']
-      state = training_step.TrainState(
-        step=training['step'],
-        params=restored.items['params'],
-        opt_state=training['opt_state'],
-      )
-    else:
-      self.fitted = pipeline.fit_transforms(
-        self.kinds,
-        self.dataset,
-        self.split,
-        strength=self.config.model.whitening,
-      )
-      state = self.init(jax.random.fold_in(jax.random.key(self.config.seed), 0))
-    table = pipeline.account_table(self.dataset, self.kinds, self.fitted)
-    self.data = training_step.put_data(self.split, table, self.mesh)
-    self.scorer = evaluate_lib.Scorer(
-      self.model,
-      table,
-      self.mesh,
-      batch_size=self.config.evaluation.batch_size,
+    """Restores the newest checkpoint, or initialises the state."""
+    if not self.checkpoints.steps():
+      return self.init(jax.random.fold_in(jax.random.key(self.config.seed), 0))
+    restored = self.checkpoints.restore(self.targets)
+    self.progress = _Progress(**restored.meta['progress'])
+    training = restored.items['training']
+    return training_step.TrainState(
+      step=training['step'],
+      params=restored.items['params'],
+      opt_state=training['opt_state'],
     )
-    return state
 
   def save(
     self,
@@ -279,6 +316,7 @@ class _Run:
         'data_fingerprint': self.data_fingerprint,
         'perspectives': self.perspectives,
         'features': self.features,
+        'attribute_names': self.attribute_names,
         'progress': dataclasses.asdict(self.progress),
         'input_position': {
           'epoch': step // self.steps_per_epoch,

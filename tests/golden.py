@@ -43,7 +43,7 @@ def build(numbers: Mapping[str, np.ndarray]) -> morning.Morning:
     release_config().model, sizes
   )
   assert not notes
-  return factory.build(release_config().model, perspectives)
+  return factory.build(release_config().model, perspectives, sizes)
 
 
 def table(

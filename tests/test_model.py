@@ -45,7 +45,7 @@ def table(count=5, seed=0, missing=()):
 
 def make(model_config, sizes=SIZES, seed=0):
   chosen, notes = factory.choose_perspectives(model_config, sizes)
-  model = factory.build(model_config, chosen)
+  model = factory.build(model_config, chosen, sizes)
   accounts = table()
   variables = nn.unbox(model.init(jax.random.key(seed), accounts, accounts))
   return model, variables, notes

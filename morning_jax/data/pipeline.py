@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 import hashlib
+import sys
 
+import jax
 import ml_collections
 import numpy as np
 
@@ -15,6 +17,10 @@ from morning_jax.data import builder
 from morning_jax.data import bundle
 from morning_jax.data import splits
 from morning_jax.data import transforms
+from morning_jax.graph import account_attributes
+from morning_jax.graph import attribute_graph
+from morning_jax.graph import node2vec
+from morning_jax.graph import skip_gram
 
 
 def load(config: ml_collections.ConfigDict) -> accounts_lib.Dataset:
@@ -85,6 +91,54 @@ def fingerprint(dataset: accounts_lib.Dataset) -> str:
   return digest.hexdigest()
 
 
+def available(dataset: accounts_lib.Dataset) -> dict[str, int]:
+  """Returns what a model can take: feature -> size.
+
+  Attribute lists count as a feature, whose size is the number of attributes.
+  """
+  sizes = dataset.feature_sizes
+  if dataset.attributes is not None and len(dataset.attributes.holder):
+    sizes[accounts_lib.ATTRIBUTE_LIST] = len(dataset.attributes.names_V)
+  return sizes
+
+
+def fit_graph(
+  config: ml_collections.ConfigDict,
+  dataset: accounts_lib.Dataset,
+  *,
+  seed: int,
+  stored: bool,
+) -> transforms.Fitted:
+  """Builds the attribute graph from the training positives.
+
+  Args:
+    config: the `model.attribute` part of the configuration.
+    dataset: with attribute lists; the splits say what is training.
+    seed: of node2vec.
+    stored: whether a graph that the data set brings is taken instead.
+
+  Returns:
+    The padded graph's arrays, with node2vec vectors where they are wanted.
+
+  Raises:
+    GraphError: there is no edge.
+  """
+  assert dataset.attributes is not None
+  if config.encoder == 'embedding':
+    graph = attribute_graph.without_edges(len(dataset.attributes.names_V))
+    return attribute_graph.to_arrays(graph)
+  built = attribute_graph.build_graph(dataset, stored=stored)
+  if 'node2vec' in (config.encoder, config.start):
+    options = node2vec.Node2Vec(
+      skip_gram=skip_gram.SkipGram(dimensions=config.dimensions)
+    )
+    vectors = node2vec.node2vec(
+      built, options=options, seed=seed, progress=sys.stderr.isatty()
+    )
+    built = dataclasses.replace(built, vectors_VxD=vectors)
+  return attribute_graph.to_arrays(built.to_jraph())
+
+
 def fit_transforms(
   kinds: Mapping[str, str],
   dataset: accounts_lib.Dataset,
@@ -112,6 +166,7 @@ def fit_transforms(
       strength=strength,
     )
     for feature, kind in kinds.items()
+    if kind != 'none'
   }
   return {feature: arrays for feature, arrays in fitted.items() if arrays}
 
@@ -120,6 +175,8 @@ def account_table(
   dataset: accounts_lib.Dataset,
   kinds: Mapping[str, str],
   fitted: Mapping[str, transforms.Fitted],
+  *,
+  attribute_names: Sequence[str] = (),
 ) -> accounts_lib.AccountTable:
   """Collects transformed features, with zeros where an account lacks one.
 
@@ -127,12 +184,26 @@ def account_table(
     dataset: the data set.
     kinds: feature -> kind of transform, of the features to collect.
     fitted: what `fit_transforms` returned.
+    attribute_names: of the model's attributes, in order. The data's are
+      matched to them by name (see `unknown_attributes`).
 
   Returns:
     The table on the host, as NumPy arrays.
   """
   values, present = {}, {}
+  held = None
+  if accounts_lib.ATTRIBUTE_LIST in kinds:
+    assert dataset.attributes is not None
+    matched, _ = account_attributes.match_by_name(
+      dataset.attributes, np.array(attribute_names)
+    )
+    lists = account_attributes.account_attributes(
+      matched, len(dataset.accounts)
+    )
+    held = jax.device_get(lists[slice(None)])
   for feature, kind in kinds.items():
+    if feature == accounts_lib.ATTRIBUTE_LIST:
+      continue
     x_AxF = transforms.apply(
       kind, dataset.features[feature], fitted.get(feature, {})
     )
@@ -142,7 +213,22 @@ def account_table(
       x_AxF if has_A.all() else np.where(has_A[:, None], x_AxF, np.float32(0))
     )
     present[feature] = has_A
-  return accounts_lib.AccountTable(features=values, present=present)
+  return accounts_lib.AccountTable(features=values, present=present, held=held)
+
+
+def unknown_attributes(
+  dataset: accounts_lib.Dataset, attribute_names: Sequence[str]
+) -> list[str]:
+  """Returns a note where a model doesn't know all of the data's attributes."""
+  assert dataset.attributes is not None
+  names = dataset.attributes.names_V.tolist()
+  unknown = len(set(names) - set(attribute_names))
+  if not unknown:
+    return []
+  return [
+    f'{dataset.name}: {unknown:,} of {len(names):,} attributes are unknown to'
+    ' the model and left out'
+  ]
 
 
 def training_split(

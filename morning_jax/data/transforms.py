@@ -67,11 +67,6 @@ def fit(
   return {'mean': mean.astype(np.float32), 'basis': basis.astype(np.float32)}
 
 
-def shapes(kind: str, size: int) -> dict[str, tuple[int, ...]]:
-  """Returns the shapes of what `fit` returns for a feature of a size."""
-  return {'mean': (size,), 'basis': (size, size)} if kind == 'whiten' else {}
-
-
 def apply(
   kind: str, x_AxF: np.ndarray, fitted: Mapping[str, np.ndarray]
 ) -> np.ndarray:

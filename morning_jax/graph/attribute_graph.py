@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import dataclasses
 import os
 import pathlib
+from typing import Any
 
 import jraph
 import numpy as np
@@ -133,6 +135,39 @@ class AttributeGraph:
         return cls(**arrays)
     except (OSError, ValueError, TypeError, EOFError) as e:
       raise GraphError(f'{path}: not a stored graph ({e})') from None
+
+
+def to_arrays(graph: jraph.GraphsTuple) -> dict[str, np.ndarray]:
+  """Returns what a checkpoint keeps of a padded graph."""
+  return {
+    'nodes': np.asarray(graph.nodes),
+    'edges': np.asarray(graph.edges),
+    'senders': np.asarray(graph.senders),
+    'receivers': np.asarray(graph.receivers),
+  }
+
+
+def from_arrays(arrays: Mapping[str, Any]) -> jraph.GraphsTuple:
+  """Makes a graph for the model of what `to_arrays` returned.
+
+  The model needs no numbers of nodes and edges beside the arrays' shapes.
+  """
+  return jraph.GraphsTuple(**arrays, globals=None, n_node=None, n_edge=None)
+
+
+def without_edges(num_nodes: int, *, multiple: int = 128) -> jraph.GraphsTuple:
+  """Returns a padded graph of nodes alone, for vectors that use no edges."""
+  rows = num_nodes + multiple - num_nodes % multiple
+  nothing = np.zeros(0, np.int32)
+  return jraph.GraphsTuple(
+    nodes=np.zeros((rows, 0), np.float32),
+    edges=np.zeros(0, np.float32),
+    senders=nothing,
+    receivers=nothing,
+    globals=None,
+    n_node=None,
+    n_edge=None,
+  )
 
 
 def _label(names_V: np.ndarray, pair: np.ndarray) -> str:

@@ -13,6 +13,8 @@ import ml_collections
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
 from morning_jax.data import transforms
+from morning_jax.graph import account_attributes
+from morning_jax.model import attribute_graph
 from morning_jax.model import co_attention
 from morning_jax.model import encoders
 from morning_jax.model import morning
@@ -61,6 +63,8 @@ def choose_perspectives(
       for modality, feature in modalities.items()
       if modality in (*config.modalities, 'embedding')
     }
+    if perspective == 'attribute':
+      wanted = _attribute_input(config.attribute.encoder, feature_sizes)
     present = {m: f for m, f in wanted.items() if f in feature_sizes}
     if present:
       chosen[perspective] = present
@@ -85,6 +89,64 @@ def choose_perspectives(
   return chosen, notes
 
 
+def _attribute_input(
+  encoder: str, feature_sizes: Mapping[str, int]
+) -> dict[str, str]:
+  """Chooses between embeddings computed elsewhere and attribute lists."""
+  _known('attribute.encoder', encoder, attribute_graph.KINDS)
+  embedding = accounts_lib.PERSPECTIVES['attribute']
+  lists = {'list': accounts_lib.ATTRIBUTE_LIST}
+  if encoder != 'embedding':
+    return lists
+  # Without embeddings of accounts, vectors of attributes are learned.
+  has_lists = accounts_lib.ATTRIBUTE_LIST in feature_sizes
+  return (
+    lists
+    if has_lists and embedding['embedding'] not in feature_sizes
+    else dict(embedding)
+  )
+
+
+def _graph_tower(
+  config: ml_collections.ConfigDict,
+  num_attributes: int,
+  encoder: Callable[[], nn.Module],
+) -> Callable[[], nn.Module]:
+  settings = config.attribute
+  _known('attribute.start', settings.start, attribute_graph.STARTS)
+  if settings.layers < 1 or settings.heads < 1 or settings.dimensions < 1:
+    raise errors.UserError(
+      'config.model.attribute: layers, heads and dimensions are at least 1'
+    )
+  if settings.encoder == 'gat' and settings.dimensions % settings.heads:
+    raise errors.UserError(
+      f'config.model.attribute: {settings.heads} heads do not divide'
+      f' {settings.dimensions} dimensions'
+    )
+  if not 0 <= settings.edge_dropout < 1:
+    raise errors.UserError(
+      f'config.model.attribute.edge_dropout={settings.edge_dropout} is not in'
+      ' [0, 1)'
+    )
+  return functools.partial(
+    morning.GraphPerspective,
+    nodes=functools.partial(
+      attribute_graph.AttributeEncoder,
+      num_nodes=num_attributes,
+      kind=settings.encoder,
+      features=settings.dimensions,
+      start=settings.start,
+      freeze=settings.freeze,
+      num_layers=settings.layers,
+      num_heads=settings.heads,
+      edge_dropout=settings.edge_dropout,
+      dtype=jnp.dtype(config.dtype),
+    ),
+    encoder=encoder,
+    normalize=config.encoder == 'residual',
+  )
+
+
 def _initializer(kind: str, scale: float) -> encoders.Initializer:
   _known('init', kind, ('normal', 'uniform'))
   if kind == 'normal':
@@ -107,10 +169,10 @@ def _check_widths(config: ml_collections.ConfigDict) -> dict[str, tuple]:
   return widths
 
 
-def _residual_towers(
-  config: ml_collections.ConfigDict, perspectives: Perspectives
-) -> dict[str, Callable[[], morning.Perspective]]:
-  encoders_ = {
+def _residual_encoders(
+  config: ml_collections.ConfigDict,
+) -> dict[str, Callable[[], nn.Module]]:
+  return {
     modality: functools.partial(
       residual.ResidualEncoder,
       widths=widths,
@@ -122,20 +184,11 @@ def _residual_towers(
     )
     for modality, widths in _check_widths(config).items()
   }
-  return {
-    perspective: functools.partial(
-      morning.Perspective,
-      features=features,
-      encoders=encoders_,
-      combine='concatenate',
-    )
-    for perspective, features in perspectives.items()
-  }
 
 
-def _paper_towers(
-  config: ml_collections.ConfigDict, perspectives: Perspectives
-) -> dict[str, Callable[[], morning.Perspective]]:
+def _paper_encoders(
+  config: ml_collections.ConfigDict,
+) -> dict[str, Callable[[], nn.Module]]:
   widths = _check_widths(config)
   if widths['image'][-1] != widths['text'][-1]:
     raise errors.UserError(
@@ -154,30 +207,24 @@ def _paper_towers(
     layer_dropout=config.layer_dropout,
     drop_connect=config.drop_connect,
   )
-  encoders_ = {
+  return {
     'image': functools.partial(dropped, widths=widths['image']),
     'text': functools.partial(dropped, widths=widths['text']),
     'embedding': functools.partial(encoder, widths=widths['embedding']),
   }
-  return {
-    perspective: functools.partial(
-      morning.Perspective,
-      features=features,
-      encoders=encoders_,
-      combine='product',
-    )
-    for perspective, features in perspectives.items()
-  }
 
 
 def build(
-  config: ml_collections.ConfigDict, perspectives: Perspectives
+  config: ml_collections.ConfigDict,
+  perspectives: Perspectives,
+  feature_sizes: Mapping[str, int],
 ) -> morning.Morning:
   """Builds the model.
 
   Args:
     config: the `model` part of the configuration.
     perspectives: what takes part.
+    feature_sizes: feature -> size, of what takes part.
 
   Returns:
     The module.
@@ -191,10 +238,27 @@ def build(
         f'config.model.{field}={config[field]} is not in [0, 1)'
       )
   _known('dtype', config.dtype, ('float32', 'bfloat16'))
-  make = {'paper': _paper_towers, 'residual': _residual_towers}
-  towers = make[_known('encoder', config.encoder, tuple(make))](
-    config, perspectives
-  )
+  kinds = {
+    'paper': (_paper_encoders, 'product'),
+    'residual': (_residual_encoders, 'concatenate'),
+  }
+  make, combine = kinds[_known('encoder', config.encoder, tuple(kinds))]
+  modality_encoders = make(config)
+  towers: dict[str, Callable[[], nn.Module]] = {}
+  for perspective, features in perspectives.items():
+    if 'list' in features:
+      towers[perspective] = _graph_tower(
+        config,
+        feature_sizes[features['list']],
+        modality_encoders['embedding'],
+      )
+    else:
+      towers[perspective] = functools.partial(
+        morning.Perspective,
+        features=features,
+        encoders=modality_encoders,
+        combine=combine,
+      )
   variant = _known(
     'co_attention', config.co_attention, ('paper', 'release', 'none')
   )
@@ -216,9 +280,16 @@ def example_table(
 ) -> accounts_lib.AccountTable:
   """Makes a table of one account, whose shapes initialise the model."""
   features = [f for m in perspectives.values() for f in m.values()]
+  held = None
+  if accounts_lib.ATTRIBUTE_LIST in features:
+    features.remove(accounts_lib.ATTRIBUTE_LIST)
+    held = account_attributes.HeldAttributes(
+      index=jnp.zeros((1, 1), jnp.int32), weight=jnp.zeros((1, 1))
+    )
   return accounts_lib.AccountTable(
     features={f: jnp.zeros((1, feature_sizes[f])) for f in features},
     present={f: jnp.ones((1,), bool) for f in features},
+    held=held,
   )
 
 
@@ -231,7 +302,9 @@ def transform_kinds(
     UserError: a transform is unknown.
   """
   return {
-    feature: _known(
+    feature: 'none'
+    if modality == 'list'
+    else _known(
       f'transforms.{modality}', config.transforms[modality], transforms.KINDS
     )
     for modalities in perspectives.values()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 import functools
 import operator
+from typing import Any
 
 import flax.linen as nn
 import jax
 from jax import numpy as jnp
 
 from morning_jax import accounts as accounts_lib
+from morning_jax.model import attribute_graph
 from morning_jax.model import co_attention
+from morning_jax.model import residual
 
 Representations = Mapping[str, jax.Array]  # perspective -> [A, D]
 
@@ -39,9 +42,10 @@ class Perspective(nn.Module):
       nn.share_scope(self, self.embedding)
 
   def __call__(
-    self, accounts: accounts_lib.AccountTable, *, train: bool
+    self, accounts: accounts_lib.AccountTable, *, graph: Any, train: bool
   ) -> jax.Array:
-    """Returns [A, D]."""
+    """Returns [A, D]; the graph is the attribute perspective's alone."""
+    del graph
     encoded = [
       getattr(self, modality)(
         accounts.features[feature], accounts.present[feature], train=train
@@ -51,6 +55,43 @@ class Perspective(nn.Module):
     if self.combine == 'concatenate':
       return jnp.concatenate(encoded, axis=-1)
     return functools.reduce(operator.mul, encoded)
+
+
+class GraphPerspective(nn.Module):
+  """Encodes the attribute lists of accounts over the attribute graph.
+
+  The whole graph is encoded once, each account pools the vectors of its
+  attributes, and the MLP beta follows (eq. 18).
+
+  Attributes:
+    nodes: makes the encoder of the graph and its pooling.
+    encoder: makes the MLP.
+    normalize: whether the MLP's input has unit length.
+  """
+
+  nodes: Callable[[], attribute_graph.AttributeEncoder]
+  encoder: Callable[[], nn.Module]
+  normalize: bool
+
+  def setup(self) -> None:
+    """Makes both encoders."""
+    self.graph = self.nodes()
+    self.mlp = self.encoder()
+
+  def __call__(
+    self, accounts: accounts_lib.AccountTable, *, graph: Any, train: bool
+  ) -> jax.Array:
+    """Returns [A, D]."""
+    pooled_AxD = self.graph(graph, accounts.held, train=train)
+    if self.normalize:
+      pooled_AxD = residual.unit(pooled_AxD)
+    # Who has no attributes got the unknown vector from the pooling.
+    present_A = jnp.ones(len(pooled_AxD), bool)
+    return self.mlp(pooled_AxD, present_A, train=train)
+
+  def node_vectors(self, graph: Any) -> jax.Array:
+    """Returns the vectors of all nodes of the padded graph, [nodes, D]."""
+    return self.graph.node_vectors(graph)
 
 
 class Morning(nn.Module):
@@ -63,7 +104,7 @@ class Morning(nn.Module):
       none.
   """
 
-  towers: Mapping[str, Callable[[], Perspective]]
+  towers: Mapping[str, Callable[[], nn.Module]]
   attention: Callable[[], co_attention.CoAttention] | None = None
 
   def setup(self) -> None:
@@ -74,10 +115,12 @@ class Morning(nn.Module):
       self.coattention = self.attention()
 
   def _towers(
-    self, accounts: accounts_lib.AccountTable, *, train: bool
+    self, accounts: accounts_lib.AccountTable, *, graph: Any, train: bool
   ) -> Representations:
     return {
-      perspective: getattr(self, perspective)(accounts, train=train)
+      perspective: getattr(self, perspective)(
+        accounts, graph=graph, train=train
+      )
       for perspective in self.towers
     }
 
@@ -96,25 +139,37 @@ class Morning(nn.Module):
     return {k: v.astype(jnp.float32) for k, v in representations.items()}
 
   def encode(
-    self, accounts: accounts_lib.AccountTable, *, role: str, train: bool = False
+    self,
+    accounts: accounts_lib.AccountTable,
+    *,
+    role: str,
+    graph: Any = None,
+    train: bool = False,
   ) -> Representations:
     """Encodes accounts of one role.
 
     Args:
       accounts: the accounts' features.
       role: 'brand' or 'influencer'.
+      graph: the attribute graph (`GraphsTuple`), where the model takes it.
       train: whether dropout is on.
 
     Returns:
       Perspective -> float32 [A, D].
     """
-    return self._attend(self._towers(accounts, train=train), role=role)
+    towers = self._towers(accounts, graph=graph, train=train)
+    return self._attend(towers, role=role)
+
+  def node_vectors(self, graph: Any) -> jax.Array:
+    """Encodes the attribute graph: [nodes, D], padding included."""
+    return self.attribute.node_vectors(graph)
 
   def __call__(
     self,
     brands: accounts_lib.AccountTable,
     influencers: accounts_lib.AccountTable,
     *,
+    graph: Any = None,
     train: bool = False,
   ) -> tuple[Representations, Representations]:
     """Encodes brands and influencers in one pass through the shared encoders.
@@ -122,6 +177,7 @@ class Morning(nn.Module):
     Args:
       brands: features of B brands.
       influencers: features of M influencers.
+      graph: the attribute graph, where the model takes it.
       train: whether dropout is on; a step's masks serve both roles.
 
     Returns:
@@ -131,7 +187,7 @@ class Morning(nn.Module):
     joined = jax.tree.map(
       lambda b, m: jnp.concatenate([b, m]), brands, influencers
     )
-    both = self._towers(joined, train=train)
+    both = self._towers(joined, graph=graph, train=train)
     return (
       self._attend({k: v[:num_brands] for k, v in both.items()}, role='brand'),
       self._attend(
