@@ -62,10 +62,13 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.model.attribute = ml_collections.ConfigDict()
   # 'embedding': vectors of accounts that the data brings, or else vectors of
   # attributes learned without a graph. Over the attribute graph: 'node2vec'
-  # (frozen), 'gcn', 'gat'.
-  c.model.attribute.encoder = 'embedding'
+  # (frozen), 'gcn', 'gat'. 'auto': 'gcn' where the data has attribute lists,
+  # else 'embedding'.
+  c.model.attribute.encoder = 'auto'
   c.model.attribute.start = 'node2vec'  # of 'gcn' and 'gat', or 'learned'
-  c.model.attribute.freeze = False  # node2vec vectors that 'gcn' starts from
+  c.model.attribute.freeze = (
+    True  # the vectors that message passing starts from
+  )
   c.model.attribute.dimensions = 128
   c.model.attribute.layers = 2
   c.model.attribute.heads = 4  # of 'gat'
@@ -90,6 +93,10 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   )
   c.loss.hinge_weight = 0.0  # of 'all_pairs'
   c.loss.temperature = 1.0  # of 'all_pairs'
+  # Of 'all_pairs': with several devices, 'ring' passes influencers from one to
+  # the next, so that none holds all scores; 'none' leaves it to the compiler.
+  c.loss.sharding = 'ring'
+  c.loss.dtype = 'float32'  # of products in 'all_pairs'; or 'bfloat16'
   c.loss.l1 = 0.0
   c.loss.l2 = 0.01
   c.loss.regularize_scores = False
@@ -122,6 +129,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   if variant in ('paper', 'release'):
     c.data.valid_share = 0.0
     c.model.encoder = 'paper'
+    c.model.attribute.encoder = 'embedding'
     c.model.transforms = ml_collections.ConfigDict(
       dict.fromkeys(('image', 'text', 'embedding'), 'none')
     )
@@ -156,6 +164,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     c.train.shuffle = False
   if variant == 'smoke':
     c.data.builder = 'brand_micro_influencer/synthetic_small'
+    c.model.attribute.encoder = 'embedding'
     c.train.batch_size = 64
     c.train.epochs = 10
     c.train.steps_per_call = 20

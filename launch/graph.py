@@ -19,6 +19,7 @@ import numpy as np
 from launch import command_line
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
+from morning_jax import evaluate
 from morning_jax.data import bundle
 from morning_jax.graph import attribute_graph
 from morning_jax.graph import edge_list
@@ -82,11 +83,15 @@ def _trained_vectors(
   workdir: str, graph: attribute_graph.AttributeGraph
 ) -> np.ndarray:
   """Returns the trained encoder's vectors [V, D] in the order of the graph."""
-  del graph
-  raise errors.UserError(
-    f'--workdir={workdir}: node vectors of a checkpoint are not read yet; leave'
-    ' the flag out'
-  )
+  names, vectors = evaluate.node_vectors(workdir)
+  place = {name: i for i, name in enumerate(names)}
+  unknown = [n for n in graph.names_V.tolist() if n not in place]
+  if unknown:
+    raise errors.UserError(
+      f'--workdir={workdir}: was trained on other attributes; it does not know'
+      f" {len(unknown):,} of the bundle's, {unknown[0]!r} the first"
+    )
+  return vectors[[place[n] for n in graph.names_V.tolist()]]
 
 
 def _vectors(

@@ -437,6 +437,35 @@ def restore(workdir: str | os.PathLike[str]) -> Trained:
   )
 
 
+def node_vectors(
+  workdir: str | os.PathLike[str],
+) -> tuple[list[str], np.ndarray]:
+  """Encodes the attribute graph with a working folder's best checkpoint.
+
+  Args:
+    workdir: the folder that training wrote.
+
+  Returns:
+    The attributes' names, and their vectors float32 [V, D].
+
+  Raises:
+    UserError: no usable checkpoint, or its model takes no attribute lists.
+  """
+  trained = restore(workdir)
+  if GRAPH not in trained.fitted:
+    raise errors.UserError(
+      f'--workdir={workdir}: its model has no attribute graph; train with'
+      ' --config.model.attribute.encoder=gcn'
+    )
+  vectors = trained.model.apply(
+    {'params': trained.params},
+    graph_of(trained.fitted),
+    method='node_vectors',
+  )
+  names = trained.attribute_names
+  return names, np.asarray(vectors, np.float32)[: len(names)]
+
+
 def evaluate(
   workdir: str | os.PathLike[str],
   *,

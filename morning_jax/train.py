@@ -255,6 +255,7 @@ class _Run:
       fitted[evaluate_lib.GRAPH] = pipeline.fit_graph(
         model.attribute,
         self.dataset,
+        kind=factory.graph_encoder(model),
         seed=self.config.seed,
         # A stored graph knows the pairs of all training brands, also of those
         # that a fold holds out.

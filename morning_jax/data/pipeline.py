@@ -106,6 +106,7 @@ def fit_graph(
   config: ml_collections.ConfigDict,
   dataset: accounts_lib.Dataset,
   *,
+  kind: str,
   seed: int,
   stored: bool,
 ) -> transforms.Fitted:
@@ -114,6 +115,7 @@ def fit_graph(
   Args:
     config: the `model.attribute` part of the configuration.
     dataset: with attribute lists; the splits say what is training.
+    kind: of encoder: 'embedding' (no edges), 'node2vec', 'gcn' or 'gat'.
     seed: of node2vec.
     stored: whether a graph that the data set brings is taken instead.
 
@@ -124,11 +126,11 @@ def fit_graph(
     GraphError: there is no edge.
   """
   assert dataset.attributes is not None
-  if config.encoder == 'embedding':
+  if kind == 'embedding':
     graph = attribute_graph.without_edges(len(dataset.attributes.names_V))
     return attribute_graph.to_arrays(graph)
   built = attribute_graph.build_graph(dataset, stored=stored)
-  if 'node2vec' in (config.encoder, config.start):
+  if 'node2vec' in (kind, config.start):
     options = node2vec.Node2Vec(
       skip_gram=skip_gram.SkipGram(dimensions=config.dimensions)
     )

@@ -93,18 +93,22 @@ def _attribute_input(
   encoder: str, feature_sizes: Mapping[str, int]
 ) -> dict[str, str]:
   """Chooses between embeddings computed elsewhere and attribute lists."""
-  _known('attribute.encoder', encoder, attribute_graph.KINDS)
+  _known('attribute.encoder', encoder, ('auto', *attribute_graph.KINDS))
   embedding = accounts_lib.PERSPECTIVES['attribute']
   lists = {'list': accounts_lib.ATTRIBUTE_LIST}
-  if encoder != 'embedding':
+  if encoder not in ('auto', 'embedding'):
     return lists
+  if accounts_lib.ATTRIBUTE_LIST not in feature_sizes:
+    return dict(embedding)
   # Without embeddings of accounts, vectors of attributes are learned.
-  has_lists = accounts_lib.ATTRIBUTE_LIST in feature_sizes
-  return (
-    lists
-    if has_lists and embedding['embedding'] not in feature_sizes
-    else dict(embedding)
-  )
+  has_embedding = embedding['embedding'] in feature_sizes
+  return dict(embedding) if encoder != 'auto' and has_embedding else lists
+
+
+def graph_encoder(config: ml_collections.ConfigDict) -> str:
+  """Returns the kind of encoder of attribute lists that is configured."""
+  kind = config.attribute.encoder
+  return 'gcn' if kind == 'auto' else kind
 
 
 def _graph_tower(
@@ -113,12 +117,13 @@ def _graph_tower(
   encoder: Callable[[], nn.Module],
 ) -> Callable[[], nn.Module]:
   settings = config.attribute
+  kind = graph_encoder(config)
   _known('attribute.start', settings.start, attribute_graph.STARTS)
   if settings.layers < 1 or settings.heads < 1 or settings.dimensions < 1:
     raise errors.UserError(
       'config.model.attribute: layers, heads and dimensions are at least 1'
     )
-  if settings.encoder == 'gat' and settings.dimensions % settings.heads:
+  if kind == 'gat' and settings.dimensions % settings.heads:
     raise errors.UserError(
       f'config.model.attribute: {settings.heads} heads do not divide'
       f' {settings.dimensions} dimensions'
@@ -133,7 +138,7 @@ def _graph_tower(
     nodes=functools.partial(
       attribute_graph.AttributeEncoder,
       num_nodes=num_attributes,
-      kind=settings.encoder,
+      kind=kind,
       features=settings.dimensions,
       start=settings.start,
       freeze=settings.freeze,
