@@ -24,6 +24,8 @@ from morning_jax import accounts as accounts_lib
 from morning_jax import errors
 from morning_jax import losses
 from morning_jax import negatives
+from morning_jax import ring
+from morning_jax import ring_sums
 from morning_jax import sharding
 from morning_jax.data import splits
 from morning_jax.model import morning
@@ -96,11 +98,14 @@ def put_data(
   )
 
 
-def make_loss(config: ml_collections.ConfigDict) -> Callable[..., losses.Parts]:
+def make_loss(
+  config: ml_collections.ConfigDict, *, ring_unroll: int = 1
+) -> Callable[..., losses.Parts]:
   """Makes the loss of a batch from the `loss` and `train` configuration.
 
   Args:
     config: the whole configuration.
+    ring_unroll: blocks of scores in one loop body, where devices form a ring.
 
   Returns:
     A function of (model, params, data, positives of the batch, key) that
@@ -118,6 +123,14 @@ def make_loss(config: ml_collections.ConfigDict) -> Callable[..., losses.Parts]:
   if loss.kind not in ('triplet', 'all_pairs'):
     raise errors.UserError(
       f'config.loss.kind={loss.kind!r} is neither triplet nor all_pairs'
+    )
+  if loss.sharding not in ('ring', 'none'):
+    raise errors.UserError(
+      f'config.loss.sharding={loss.sharding!r} is neither ring nor none'
+    )
+  if loss.dtype not in ('float32', 'bfloat16'):
+    raise errors.UserError(
+      f'config.loss.dtype={loss.dtype!r} is neither float32 nor bfloat16'
     )
   if config.train.negatives < 1:
     raise errors.UserError('config.train.negatives must be at least 1')
@@ -168,9 +181,31 @@ def make_loss(config: ml_collections.ConfigDict) -> Callable[..., losses.Parts]:
         variant=loss.variant,
         score_weights=_SCORE_WEIGHTS if loss.regularize_scores else {},
       )
+    elif loss.sharding == 'ring' and (
+      axes := ring.choose_axes(
+        jax.sharding.get_abstract_mesh(), len(positive_P)
+      )
+    ):
+      parts = ring.all_pairs_sharded(
+        dict(brand),
+        dict(influencer),
+        data.lists,
+        brand_P,
+        candidate_P,
+        axes=axes,
+        margins=margins,
+        hinge_weight=loss.hinge_weight,
+        temperature=loss.temperature,
+        dtype=jnp.dtype(loss.dtype),
+        unroll=ring_unroll,
+      )
     else:
+      dtype = jnp.dtype(loss.dtype)
       parts = losses.all_pairs(
-        {k: brand[k] @ influencer[k].T for k in brand},
+        {
+          k: ring_sums.product(brand[k], influencer[k], dtype=dtype)
+          for k in brand
+        },
         negatives.is_positive(
           data.lists, brand_P[:, None], candidate_P[None, :]
         ),

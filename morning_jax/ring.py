@@ -1,0 +1,146 @@
+"""The all-pairs loss over many devices: a ring that passes influencers on.
+
+No device ever holds more than one block of the score matrix, [B/n, B/n], with
+its mask and logits, in the forward and in the backward pass: memory grows with
+(B/n)^2 and with the representations of B/n accounts (see `ring_sums`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import functools
+import operator
+from typing import Any
+
+import jax
+from jax import numpy as jnp
+from jax.sharding import AbstractMesh, Mesh, PartitionSpec
+
+from morning_jax import losses
+from morning_jax import negatives
+from morning_jax import ring_sums
+from morning_jax.ring_sums import Representations
+
+
+def choose_axes(mesh: Mesh | AbstractMesh, batch_size: int) -> tuple[str, ...]:
+  """Chooses the mesh axes whose devices form the ring.
+
+  Args:
+    mesh: the mesh; its first axis shards batches.
+    batch_size: rows of the batch, B.
+
+  Returns:
+    All axes where all devices together divide the batch, so that none repeats
+    another's block; else the first axis, if it does; else none. Empty as well
+    where there is one device.
+  """
+  names = tuple(mesh.axis_names) if not mesh.empty else ()
+  for axes in (names, names[:1]):
+    size = functools.reduce(operator.mul, (mesh.shape[a] for a in axes), 1)
+    if size > 1 and batch_size % size == 0:
+      return axes
+  return ()
+
+
+def all_pairs_sharded(
+  brand: Representations,
+  influencer: Representations,
+  lists: negatives.PositiveLists,
+  brand_B: jax.Array,
+  candidate_B: jax.Array,
+  *,
+  axes: tuple[str, ...],
+  margins: Mapping[str, float],
+  hinge_weight: float,
+  temperature: float,
+  valid_B: jax.Array | None = None,
+  dtype: Any = None,
+  unroll: int = 1,
+  mesh: Mesh | None = None,
+) -> losses.Parts:
+  """Computes `losses.all_pairs` with the batch's rows spread over devices.
+
+  Value and gradients are those of `losses.all_pairs` on the whole batch, up to
+  rounding. Differentiate from outside, as with any function.
+
+  Args:
+    brand: perspective -> float32 [B, D] representations; row i belongs to the
+      batch's i-th positive.
+    influencer: perspective -> float32 [B, D], of the same positives. An
+      influencer or a brand may stand in several rows.
+    lists: the positives of each brand; known ones are masked.
+    brand_B: brand of each row.
+    candidate_B: influencer of each row.
+    axes: mesh axes whose devices form the ring; n together, n divides B.
+    margins: perspective -> margin of its pairwise hinge.
+    hinge_weight: weight of the hinges; 0 leaves them out.
+    temperature: divides F inside the softmaxes.
+    valid_B: bool, False in padded rows: they count neither as pairs nor as
+      anyone's negatives. Their indices must be in range and their
+      representations finite. None where there is no padding.
+    dtype: type to which representations are rounded for products, and in which
+      they travel; sums, softmaxes and gradients stay float32. None for none.
+    unroll: blocks in one loop body.
+    mesh: the mesh; that of `jax.set_mesh` if None.
+
+  Returns:
+    The parts of `losses.all_pairs`.
+
+  Raises:
+    ValueError: from `jax.shard_map`, if n does not divide B.
+  """
+  options = ring_sums.Options(
+    axes=axes,
+    margins=tuple((k, float(margins[k])) for k in brand if hinge_weight),
+    temperature=float(temperature),
+    dtype=dtype,
+    unroll=unroll,
+  )
+  if valid_B is None:
+    valid_B = jnp.ones(brand_B.shape, bool)
+
+  def of_device(
+    brand: Representations,
+    influencer: Representations,
+    lists: negatives.PositiveLists,
+    *rows_of_batch: jax.Array,
+  ) -> losses.Parts:
+    batch = ring_sums.Batch(lists, *rows_of_batch)
+    # Rounded, with the gradient of the unrounded.
+    brand, influencer = jax.tree.map(
+      lambda x: x + jax.lax.stop_gradient(ring_sums.rounded(x, dtype) - x),
+      (brand, influencer),
+    )
+    own = {k: jnp.sum(brand[k] * influencer[k], axis=-1) for k in brand}
+    own_F = losses.join(own)
+    if not hinge_weight:
+      # F alone is needed: one product, of the joined representations.
+      brand, influencer = (
+        {'all': jnp.concatenate([x[k] for k in own], axis=-1)}
+        for x in (brand, influencer)
+      )
+      own = {'all': own_F}
+    sums = ring_sums.sums(options, brand, influencer, own, batch)
+
+    def add(x_R: jax.Array) -> jax.Array:
+      return jax.lax.psum(jnp.sum(x_R), axes)
+
+    valid_R = batch.valid_R
+    num_valid = jnp.maximum(add(valid_R.astype(jnp.float32)), 1.0)
+    own_R = own_F / temperature
+    parts = {
+      'softmax_influencers': add((sums.row_R - own_R) * valid_R) / num_valid,
+      'softmax_brands': add((sums.column_R - own_R) * valid_R) / num_valid,
+    }
+    num_negatives = jnp.maximum(add(sums.negatives_R), 1.0)
+    for k, hinge_R in sums.hinge.items():
+      parts[f'hinge_{k}'] = hinge_weight * add(hinge_R) / num_negatives
+    return parts
+
+  rows = PartitionSpec(axes)
+  return jax.shard_map(
+    of_device,
+    mesh=mesh,
+    in_specs=(rows, rows, PartitionSpec(), rows, rows, rows),
+    out_specs=PartitionSpec(),
+  )(brand, influencer, lists, brand_B, candidate_B, valid_B)
