@@ -138,9 +138,11 @@ class AttributeGraph:
 
 
 def to_arrays(graph: jraph.GraphsTuple) -> dict[str, np.ndarray]:
-  """Returns what a checkpoint keeps of a padded graph."""
+  """Returns what a checkpoint keeps of a padded graph; no array is empty."""
+  nodes = np.asarray(graph.nodes)
   return {
-    'nodes': np.asarray(graph.nodes),
+    # Without vectors of its own, a graph keeps its number of rows.
+    'nodes': nodes if nodes.shape[1] else np.zeros((len(nodes), 1), np.float32),
     'edges': np.asarray(graph.edges),
     'senders': np.asarray(graph.senders),
     'receivers': np.asarray(graph.receivers),
@@ -158,12 +160,12 @@ def from_arrays(arrays: Mapping[str, Any]) -> jraph.GraphsTuple:
 def without_edges(num_nodes: int, *, multiple: int = 128) -> jraph.GraphsTuple:
   """Returns a padded graph of nodes alone, for vectors that use no edges."""
   rows = num_nodes + multiple - num_nodes % multiple
-  nothing = np.zeros(0, np.int32)
+  at_padding = np.full(multiple, num_nodes, np.int32)
   return jraph.GraphsTuple(
     nodes=np.zeros((rows, 0), np.float32),
-    edges=np.zeros(0, np.float32),
-    senders=nothing,
-    receivers=nothing,
+    edges=np.zeros(multiple, np.float32),
+    senders=at_padding,
+    receivers=at_padding,
     globals=None,
     n_node=None,
     n_edge=None,
