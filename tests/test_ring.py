@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 from typing import Any
 
 import jax
@@ -98,7 +99,7 @@ def on_one_device(batch: Batch, **options: Any):
   )
 
 
-def on_ring(batch: Batch, mesh, **options: Any):
+def lower_ring(batch: Batch, mesh, **options: Any) -> jax.stages.Lowered:
   axes = ring.choose_axes(mesh, len(batch.brand_B))
   assert axes
 
@@ -116,9 +117,14 @@ def on_ring(batch: Batch, mesh, **options: Any):
     return mixed(parts)
 
   with jax.set_mesh(mesh):
-    return jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(
+    return jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True)).lower(
       batch.brand, batch.influencer
     )
+
+
+def on_ring(batch: Batch, mesh, **options: Any):
+  compiled = lower_ring(batch, mesh, **options).compile()
+  return compiled(batch.brand, batch.influencer)
 
 
 def assert_equal(ours: Any, want: Any, bound: float = 1e-5) -> None:
@@ -230,6 +236,10 @@ def test_bfloat16_rounds_the_factors_and_nothing_else():
     assert float(ours[0][1][name]) == pytest.approx(float(value), rel=1e-5)
   assert_equal(ours, exact, bound=2e-2)
   assert all(g.dtype == jnp.float32 for g in jax.tree.leaves(ours[1]))
+  # Representations travel rounded, and block products take them so.
+  text = lower_ring(batch, mesh, dtype=jnp.bfloat16, **options).as_text()
+  assert re.search(r'collective_permute.*xbf16', text)
+  assert re.search(r'dot_general.*bf16>.*bf16>.*f32>', text)
   # It does round.
   assert any(
     abs(float(v) - float(ours[0][1][k])) > 1e-5 for k, v in exact[0][1].items()
