@@ -97,10 +97,6 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   # the next, so that none holds all scores; 'none' leaves it to the compiler.
   c.loss.sharding = 'ring'
   c.loss.dtype = 'float32'  # of products in 'all_pairs'; or 'bfloat16'
-  # Of 'all_pairs': with several devices, 'ring' passes influencers from one to
-  # the next, so that none holds all scores; 'none' leaves it to the compiler.
-  c.loss.sharding = 'ring'
-  c.loss.dtype = 'float32'  # of products in 'all_pairs'; or 'bfloat16'
   c.loss.l1 = 0.0
   c.loss.l2 = 0.01
   c.loss.regularize_scores = False

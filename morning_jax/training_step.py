@@ -54,6 +54,7 @@ class TrainingData:
     candidate_row_M: account row of each training influencer.
     brand_P: brand of each positive.
     candidate_P: influencer of each positive.
+    graph: the attribute graph, where the model takes it.
   """
 
   table: accounts_lib.AccountTable
@@ -62,10 +63,15 @@ class TrainingData:
   candidate_row_M: jax.Array
   brand_P: jax.Array
   candidate_P: jax.Array
+  graph: Any = None
 
 
 def put_data(
-  split: splits.Split, table: accounts_lib.AccountTable, mesh: Mesh
+  split: splits.Split,
+  table: accounts_lib.AccountTable,
+  mesh: Mesh,
+  *,
+  graph: Any = None,
 ) -> TrainingData:
   """Puts a training split and its accounts on the mesh.
 
@@ -73,6 +79,7 @@ def put_data(
     split: what is trained on.
     table: features of all accounts, on the host.
     mesh: the mesh.
+    graph: the attribute graph, where the model takes it.
 
   Returns:
     The data on device.
@@ -95,6 +102,7 @@ def put_data(
     candidate_row_M=put(split.candidate_row_M),
     brand_P=put(split.brand_P),
     candidate_P=put(split.candidate_P),
+    graph=jax.device_put(graph, replicated),
   )
 
 
@@ -161,6 +169,7 @@ def make_loss(
       {'params': params},
       gather(data.brand_row_B[brand_P]),
       gather(data.candidate_row_M[influencers]),
+      graph=data.graph,
       train=True,
       rngs={'dropout': dropout_key},
     )
@@ -325,6 +334,8 @@ def make_init(
   optimizer: optax.GradientTransformation,
   example: accounts_lib.AccountTable,
   mesh: Mesh,
+  *,
+  graph: Any = None,
 ) -> tuple[Callable[[jax.Array], TrainState], TrainState]:
   """Prepares a state that is born sharded.
 
@@ -333,6 +344,7 @@ def make_init(
     optimizer: the optimizer.
     example: a table from whose shapes the model is initialised.
     mesh: the mesh.
+    graph: the attribute graph, where the model takes it.
 
   Returns:
     A jitted function from a key to the initial state, and the state's
@@ -340,7 +352,7 @@ def make_init(
   """
 
   def boxed(key: jax.Array) -> TrainState:
-    params = model.init(key, example, example)['params']
+    params = model.init(key, example, example, graph=graph)['params']
     return TrainState(
       step=jnp.zeros((), jnp.int32),
       params=params,
