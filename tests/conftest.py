@@ -3,15 +3,18 @@
 import os
 import pathlib
 
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+
 # Before JAX starts: multi-device tests run on simulated devices.
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['XLA_FLAGS'] = (
   os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
 )
+# Many tests compile the same programs, also in processes of their own.
+os.environ['JAX_COMPILATION_CACHE_DIR'] = str(_ROOT / '.pytest_cache' / 'jax')
+os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.2'
 
 import pytest
-
-_ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope='session')
