@@ -14,7 +14,7 @@ os.environ['XLA_FLAGS'] = (
 os.environ['JAX_COMPILATION_CACHE_DIR'] = str(_ROOT / '.pytest_cache' / 'jax')
 os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.2'
 
-import pytest
+import pytest  # noqa: E402
 
 
 @pytest.fixture(scope='session')
