@@ -14,6 +14,9 @@ import numpy as np
 
 from morning_jax.accounts import Array
 
+# Lists of up to 2^8 - 1 positives are compared entry by entry.
+_COMPARE_STEPS = 8
+
 
 @flax.struct.dataclass
 class PositiveLists:
@@ -141,3 +144,31 @@ def is_positive(
   upto = _count_at_most(lists.candidate_P, lists, brand, candidate)
   last = lists.candidate_P.at[lists.start[brand] + upto - 1].get(mode='clip')
   return (upto > 0) & (last == candidate)
+
+
+def are_positive(
+  lists: PositiveLists, brand_B: jax.Array, candidate_M: jax.Array
+) -> jax.Array:
+  """Tells which pairs of every brand with every candidate are positives.
+
+  Equal to `is_positive` of all pairs. Where the lists are short it compares
+  all of a list's entries at once: TPUs gather single elements slowly.
+
+  Args:
+    lists: the positives of each brand.
+    brand_B: brands.
+    candidate_M: candidates.
+
+  Returns:
+    bool [B, M].
+  """
+  if lists.search_steps > _COMPARE_STEPS:
+    return is_positive(lists, brand_B[:, None], candidate_M[None, :])
+  start_B = lists.start[brand_B]
+  place_BxK = start_B[:, None] + jnp.arange(2**lists.search_steps - 1)
+  listed_BxK = jnp.where(
+    place_BxK < lists.start[brand_B + 1][:, None],
+    lists.candidate_P.at[place_BxK].get(mode='clip'),
+    -1,
+  )
+  return jnp.any(listed_BxK[:, :, None] == candidate_M[None, None, :], axis=1)

@@ -125,9 +125,7 @@ def _masks(
     stop: stops behind; at stop 0 a device has its own influencers.
   """
   own_RxR = jnp.eye(len(candidate_R), dtype=bool) & (stop == 0)
-  known_RxR = negatives.is_positive(
-    batch.lists, batch.brand_R[:, None], candidate_R[None, :]
-  )
+  known_RxR = negatives.are_positive(batch.lists, batch.brand_R, candidate_R)
   negative_RxR = (
     ~known_RxR & ~own_RxR & batch.valid_R[:, None] & valid_R[None, :]
   )
