@@ -1,0 +1,130 @@
+"""Top-k by blocks and by shards against NumPy; catalogues on disk."""
+
+import jax
+from jax import numpy as jnp
+import numpy as np
+import pytest
+
+from morning_jax import errors
+from morning_jax import ranking
+from morning_jax import sharding
+
+
+def whole_numbers(rows: int, seed: int, width: int = 5) -> np.ndarray:
+  """Small whole numbers: exact scores, and many ties between them."""
+  rng = np.random.default_rng(seed)
+  return rng.integers(-2, 3, (rows, width)).astype(np.float32)
+
+
+def slow(brand: np.ndarray, catalogue: np.ndarray, k: int):
+  score = brand.astype(np.float64) @ catalogue.astype(np.float64).T
+  rows = np.argsort(-score, axis=1, kind='stable')[:, :k]
+  return np.take_along_axis(score, rows, axis=1), rows
+
+
+def assert_same(found: ranking.TopK, want) -> None:
+  np.testing.assert_array_equal(found.rows, want[1])
+  np.testing.assert_array_equal(found.scores, want[0])
+
+
+@pytest.mark.parametrize('block_rows', [1, 7, 64, 100, 1000, None])
+@pytest.mark.parametrize('k', [1, 13, 100])
+def test_blocks_equal_numpy_ties_included(k, block_rows):
+  brand, catalogue = whole_numbers(6, 0), whole_numbers(100, 1)
+  found = ranking.top_k(brand, catalogue, k=k, block_rows=block_rows)
+  assert_same(found, slow(brand, catalogue, k))
+  assert found.scores.dtype == np.float32
+
+
+@pytest.mark.parametrize('rows', [96, 101])
+@pytest.mark.parametrize('k', [1, 13, 90])
+def test_shards_equal_numpy_ties_included(k, rows):
+  mesh = sharding.make_mesh(data=8, model=1)
+  # All scores are at most 0: a padded row, 0, would be the best.
+  brand, catalogue = (
+    np.abs(whole_numbers(6, 0)),
+    -np.abs(whole_numbers(rows, 1)),
+  )
+  found = ranking.top_k_sharded(
+    jnp.asarray(brand),
+    sharding.put_rows(catalogue, mesh),
+    k=k,
+    num_rows=rows,
+    mesh=mesh,
+  )
+  assert_same(jax.device_get(found), slow(brand, catalogue, k))
+
+
+def test_approximate_search_is_exact_on_a_cpu():
+  brand, catalogue = whole_numbers(4, 3, 32), whole_numbers(500, 4, 32)
+  found = ranking.top_k(
+    brand, catalogue, k=20, block_rows=200, approximate=True
+  )
+  np.testing.assert_array_equal(found.scores, slow(brand, catalogue, 20)[0])
+
+
+def test_random_vectors():
+  rng = np.random.default_rng(0)
+  brand = rng.normal(size=(3, 40)).astype(np.float32)
+  catalogue = rng.normal(size=(2000, 40)).astype(np.float32)
+  found = ranking.top_k(brand, catalogue, k=50, block_rows=300)
+  scores, rows = slow(brand, catalogue, 50)
+  np.testing.assert_array_equal(found.rows, rows)
+  np.testing.assert_allclose(found.scores, scores, rtol=1e-5)
+
+
+def test_wrong_sizes_are_named():
+  brand, catalogue = whole_numbers(2, 0), whole_numbers(9, 1)
+  with pytest.raises(ValueError, match='last dimension'):
+    ranking.top_k(brand[:, :3], catalogue, k=1)
+  for k in (0, 10):
+    with pytest.raises(ValueError, match=r'1\.\.9'):
+      ranking.top_k(brand, catalogue, k=k)
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_encoding_goes_on_where_it_stopped(tmp_path, dtype):
+  vectors = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+  calls = []
+
+  def encode(first, last):
+    calls.append(first)
+    if len(calls) == 4:
+      raise KeyboardInterrupt
+    return vectors[first:last]
+
+  options = {
+    'num_rows': 50,
+    'width': 4,
+    'fingerprint': 'one',
+    'batch_rows': 8,
+    'dtype': dtype,
+  }
+  path = tmp_path / 'catalogue.npy'
+  with pytest.raises(KeyboardInterrupt):
+    ranking.encode_catalogue(encode, path, **options)
+  assert not path.exists()
+  catalogue = ranking.encode_catalogue(encode, path, **options)
+  assert calls == [0, 8, 16, 24, 24, 32, 40, 48]
+  want = vectors.astype(jnp.bfloat16) if dtype == 'bfloat16' else vectors
+  np.testing.assert_array_equal(np.asarray(catalogue), want)
+  assert catalogue.dtype == want.dtype
+  assert isinstance(catalogue, np.memmap)
+  # Complete: nothing is encoded; of another model: all is.
+  ranking.encode_catalogue(encode, path, **options)
+  assert len(calls) == 8
+  ranking.encode_catalogue(encode, path, **{**options, 'fingerprint': 'two'})
+  assert len(calls) == 15
+  # As a catalogue to search, straight from the file.
+  brand = whole_numbers(2, 5, 4)
+  found = ranking.top_k(brand, ranking.open_catalogue(path), k=7, block_rows=9)
+  _, rows = slow(brand, np.asarray(want, np.float32), 7)
+  np.testing.assert_array_equal(found.rows, rows)
+
+
+def test_a_file_that_is_no_catalogue(tmp_path):
+  np.save(tmp_path / 'flat.npy', np.zeros(3, np.float32))
+  (tmp_path / 'text.npy').write_text('hello')
+  for name in ('flat.npy', 'text.npy', 'absent.npy'):
+    with pytest.raises(errors.UserError, match=name):
+      ranking.open_catalogue(tmp_path / name)
