@@ -1,4 +1,4 @@
-"""The configuration of MORNING.
+r"""The configuration of MORNING.
 
 Variants, each with its command and the result to expect (see README.md):
 
@@ -10,6 +10,11 @@ Variants, each with its command and the result to expect (see README.md):
             The authors' released program, step for step.
   smoke     python -m launch.train --config=configs/morning.py:smoke
             A small world, seconds on a CPU; says that everything works.
+  pod       python -m launch.train --config=configs/morning.py:pod
+            Many devices: wide layers, a batch of 16,384, the loss as a ring,
+            bfloat16 products. What it needs, without a device of the kind:
+            python -m launch.compile --topology=v5e:16x16 \
+              --config=configs/morning.py:pod
 
 Any field can be overridden: `--config.train.epochs=5`. Tuples are written
 `--config.model.image_widths=256,128`.
@@ -18,7 +23,7 @@ Any field can be overridden: `--config.train.epochs=5`. Tuples are written
 import ml_collections
 from ml_collections import config_dict
 
-VARIANTS = ('', 'paper', 'release', 'smoke')
+VARIANTS = ('', 'paper', 'release', 'smoke', 'pod')
 
 
 def get_config(variant: str = '') -> ml_collections.ConfigDict:
@@ -168,4 +173,13 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     c.train.batch_size = 64
     c.train.epochs = 10
     c.train.steps_per_call = 20
+  if variant == 'pod':
+    c.model.image_widths = (1024, 1024, 512)
+    c.model.text_widths = (256, 256)
+    c.model.attribute_widths = (1024, 512)
+    c.model.attribute.encoder = 'embedding'
+    c.model.dtype = 'bfloat16'
+    c.loss.dtype = 'bfloat16'
+    c.optimizer.warmup = 0.05
+    c.train.batch_size = 16_384
   return c

@@ -7,6 +7,7 @@ modules use to mesh axes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import flax.linen as nn
@@ -31,12 +32,18 @@ RULES: tuple[tuple[str, str | None], ...] = (
 T = TypeVar('T')
 
 
-def make_mesh(*, data: int = -1, model: int = 1) -> Mesh:
+def make_mesh(
+  *,
+  data: int = -1,
+  model: int = 1,
+  devices: Sequence[jax.Device] | None = None,
+) -> Mesh:
   """Lays all devices out as a (data, model) mesh.
 
   Args:
     data: size of the data axis; -1 takes what `model` leaves.
     model: size of the model axis.
+    devices: the devices; all of this machine if None.
 
   Returns:
     The mesh, with axes of type Auto.
@@ -44,7 +51,7 @@ def make_mesh(*, data: int = -1, model: int = 1) -> Mesh:
   Raises:
     UserError: the sizes don't fit the number of devices.
   """
-  devices = jax.devices()
+  devices = list(jax.devices() if devices is None else devices)
   if model < 1 or data == 0 or data < -1:
     raise errors.UserError(
       f'config.mesh: data={data}, model={model}; sizes are at least 1, and'

@@ -1,0 +1,123 @@
+r"""Compiles the training step for a TPU topology that is not attached.
+
+Examples:
+  python -m launch.compile --topology=v5e:4x4
+  python -m launch.compile --topology=v5e:16x16 \
+    --config=configs/morning.py:pod --influencers=10000000
+  python -m launch.compile --topology=v5p:2x2x2 \
+    --sweep=batch_size:256,1024,4096
+
+Needs the compiler, `pip install 'morning_jax[tpu]'`, and no data. Exit code 1
+if a step does not fit into a device's memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from absl import flags
+import jax
+import ml_collections
+
+from launch import command_line
+from morning_jax import ahead_of_time
+from morning_jax import errors
+from morning_jax.reporting import compilation
+from morning_jax.reporting import console
+
+_DEFAULT = ahead_of_time.Sizes()
+_CONFIG = command_line.define_config()
+_TOPOLOGY = flags.DEFINE_string(
+  'topology',
+  None,
+  'Chip and shape: v4, v5e, v5p or v6e. Example: --topology=v5e:4x4',
+  required=True,
+)
+_SIZES = {
+  name: flags.DEFINE_integer(
+    name,
+    getattr(_DEFAULT, name),
+    f'{text} Example: --{name}={getattr(_DEFAULT, name)}',
+    lower_bound=1,
+  )
+  for name, text in {
+    'brands': 'Training brands.',
+    'influencers': 'Training influencers.',
+    'positives': 'Training pairs.',
+    'longest_list': 'Positives of the brand that has most.',
+  }.items()
+}
+_FEATURES = flags.DEFINE_list(
+  'features',
+  [f'{f}:{n}' for f, n in ahead_of_time.FEATURE_SIZES.items()],
+  'Features and their sizes. Example: --features=content_image:2048',
+)
+_SWEEP = flags.DEFINE_string(
+  'sweep',
+  None,
+  'A size and its values: batch_size, brands, influencers, positives or'
+  ' longest_list. Example: --sweep=batch_size:256,1024,4096',
+)
+
+
+def _features() -> dict[str, int]:
+  features = {}
+  for item in _FEATURES.value:
+    name, _, size = item.partition(':')
+    if name not in ahead_of_time.FEATURE_SIZES or not size.isdigit():
+      raise errors.UserError(
+        f'--features: {item!r} is no feature:size; features:'
+        f' {", ".join(ahead_of_time.FEATURE_SIZES)}'
+      )
+    features[name] = int(size)
+  return features
+
+
+def _sweep(text: str) -> tuple[str, list[int]]:
+  name, _, values = text.partition(':')
+  known = ('batch_size', *_SIZES)
+  parts = values.split(',')
+  if name not in known or not all(v.isdigit() and int(v) for v in parts):
+    raise errors.UserError(
+      f'--sweep={text}: is not of the form batch_size:256,1024; sizes:'
+      f' {", ".join(known)}'
+    )
+  return name, [int(v) for v in parts]
+
+
+def main(argv: list[str]) -> int:
+  """Prints what a step needs; returns 1 where it does not fit."""
+  del argv
+  jax.config.update('jax_platforms', 'cpu')  # compiles only
+  # Programs for devices that are not there can't be read back.
+  jax.config.update('jax_enable_compilation_cache', False)
+  config = _CONFIG.value
+  sizes = ahead_of_time.Sizes(
+    **{name: flag.value for name, flag in _SIZES.items()}, features=_features()
+  )
+  if not _SWEEP.value:
+    report = ahead_of_time.compile_step(config, sizes, topology=_TOPOLOGY.value)
+    console.say(compilation.of_report(report))
+    return 0 if report.fits else 1
+  name, values = _sweep(_SWEEP.value)
+  reports = []
+  for value in values:
+    changed_config = ml_collections.ConfigDict(config)
+    changed = sizes
+    if name == 'batch_size':
+      changed_config.train.batch_size = value
+    else:
+      one: dict[str, Any] = {name: value}
+      changed = dataclasses.replace(sizes, **one)
+    reports.append(
+      ahead_of_time.compile_step(
+        changed_config, changed, topology=_TOPOLOGY.value
+      )
+    )
+  console.say(compilation.of_sweep(name, values, reports))
+  return 0 if all(r.fits for r in reports) else 1
+
+
+if __name__ == '__main__':
+  command_line.run(main)

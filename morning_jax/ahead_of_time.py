@@ -1,0 +1,343 @@
+"""Compiles the training step for accelerators that are not attached.
+
+The compiler for TPUs comes with libtpu and needs no TPU. What is compiled is
+one step, `training_step.update` of a batch, with arrays of given sizes and no
+data: the compiler's cost figures count a loop's body once, and a dispatch of
+many steps is such a loop. The shuffle at an epoch's end is left out. The ring
+of `all_pairs` is a loop as well; its cost is found by compiling the step twice,
+with one and with two blocks in the loop's body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+import importlib.util
+import math
+import os
+from typing import Any
+
+import jax
+from jax import numpy as jnp
+from jax.experimental import topologies
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+import ml_collections
+
+from morning_jax import accounts as accounts_lib
+from morning_jax import chips
+from morning_jax import compiled_text
+from morning_jax import errors
+from morning_jax import negatives
+from morning_jax import optimizer as optimizer_lib
+from morning_jax import ring
+from morning_jax import sharding
+from morning_jax import training_step
+from morning_jax.model import factory
+
+# The published data's (SPEC section 2).
+FEATURE_SIZES: Mapping[str, int] = {
+  'content_image': 1365,
+  'content_text': 22,
+  'audience_image': 1365,
+  'audience_text': 21,
+  'attribute_embedding': 128,
+}
+
+
+# What libtpu reads where it starts: no device is looked for, and none claimed,
+# so that compilers can run side by side.
+_LIBTPU = {
+  'TPU_SKIP_MDS_QUERY': '1',
+  'ALLOW_MULTIPLE_LIBTPU_LOAD': '1',
+  # Spares warnings.
+  'TPU_ACCELERATOR_TYPE': 'v5litepod-4',
+  'TPU_WORKER_HOSTNAMES': 'localhost',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+  """Sizes of the data that a step would read.
+
+  Attributes:
+    brands: training brands.
+    influencers: training influencers.
+    positives: training pairs.
+    longest_list: positives of the brand that has most.
+    features: feature -> size.
+  """
+
+  brands: int = 360
+  influencers: int = 3748
+  positives: int = 3960
+  longest_list: int = 64
+  features: Mapping[str, int] = dataclasses.field(
+    default_factory=lambda: dict(FEATURE_SIZES)
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+  """What one step needs of each device.
+
+  Attributes:
+    topology: its name.
+    mesh: axis -> size.
+    batch_size: pairs of a step, over all devices.
+    chip: peak rates of one device.
+    memory: kind -> bytes; empty where the compiler gave up for lack of memory.
+    out_of_memory: what the compiler said then; '' where it compiled.
+    flops: floating-point operations of a step.
+    bytes_accessed: bytes that the operations of a step read and write; what
+      stays in on-chip memory is counted too, so HBM sees less.
+    collectives: the operations that exchange data.
+  """
+
+  topology: str
+  mesh: Mapping[str, int]
+  batch_size: int
+  chip: chips.Chip
+  memory: Mapping[str, int]
+  out_of_memory: str
+  flops: float
+  bytes_accessed: float
+  collectives: list[compiled_text.Collective]
+
+  @property
+  def fits(self) -> bool:
+    """Whether the step's memory is within the device's."""
+    return (
+      not self.out_of_memory and self.memory['total'] <= self.chip.memory_bytes
+    )
+
+  @property
+  def seconds(self) -> dict[str, float]:
+    """Least time of a step at the published peaks, by what limits it.
+
+    `at_least`: everything overlaps; `one_after_another`: exchange waits for
+    computation.
+    """
+    sent = sum(c.bytes_sent for c in self.collectives)
+    compute = self.flops / self.chip.flops
+    memory = self.bytes_accessed / self.chip.memory_rate
+    exchange = sent / self.chip.link_rate
+    return {
+      'compute': compute,
+      'memory': memory,
+      'exchange': exchange,
+      'at_least': max(compute, memory, exchange),
+      'one_after_another': max(compute, memory) + exchange,
+    }
+
+
+def describe(topology: str) -> tuple[Any, chips.Chip]:
+  """Looks a topology up, without a device of the kind.
+
+  Args:
+    topology: chip and shape, `v5e:4x4`.
+
+  Returns:
+    The topology, and the peak rates of one of its devices.
+
+  Raises:
+    UserError: no such topology, or libtpu is not installed.
+  """
+  name, _, shape = topology.partition(':')
+  sizes = shape.split('x')
+  if name not in chips.CHIPS or not all(x.isdigit() for x in sizes):
+    raise errors.UserError(
+      f'--topology={topology}: is no chip and shape as in v5e:4x4; chips:'
+      f' {", ".join(chips.CHIPS)}'
+    )
+  if importlib.util.find_spec('libtpu') is None:
+    raise errors.UserError(
+      "the compiler for TPUs is not installed: pip install 'morning_jax[tpu]'"
+    )
+  for variable, value in _LIBTPU.items():
+    os.environ.setdefault(variable, value)
+  try:
+    found = topologies.get_topology_desc(platform='tpu', topology_name=topology)
+  except jax.errors.JaxRuntimeError as e:
+    reason = str(e).splitlines()[0]
+    raise errors.UserError(f'--topology={topology}: {reason}') from None
+  chip = chips.CHIPS[name]
+  # Some chips are two devices.
+  part = math.prod(map(int, sizes)) / len(found.devices)
+  return found, chips.Chip(*(x * part for x in dataclasses.astuple(chip)))
+
+
+def _abstract_data(sizes: Sizes, mesh: Mesh) -> training_step.TrainingData:
+  """Shapes of what `training_step.put_data` would put on the mesh."""
+  replicated = sharding.replicated(mesh)
+  rows = NamedSharding(mesh, PartitionSpec(sharding.DATA))
+  axis = mesh.shape[sharding.DATA]
+  num_accounts = -(-(sizes.brands + sizes.influencers) // axis) * axis
+
+  def integers(count: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((count,), jnp.int32, sharding=replicated)
+
+  def feature(*shape: int, dtype: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((num_accounts, *shape), dtype, sharding=rows)
+
+  data: Any = {
+    'brand_row_B': integers(sizes.brands),
+    'candidate_row_M': integers(sizes.influencers),
+    'brand_P': integers(sizes.positives),
+    'candidate_P': integers(sizes.positives),
+  }
+  return training_step.TrainingData(
+    table=accounts_lib.AccountTable(
+      features={
+        f: feature(n, dtype=jnp.float32) for f, n in sizes.features.items()
+      },
+      present={f: feature(dtype=jnp.bool_) for f in sizes.features},
+    ),
+    lists=negatives.PositiveLists(
+      start=integers(sizes.brands + 1),
+      candidate_P=integers(sizes.positives),
+      rest_rank_P=integers(sizes.positives),
+      num_candidates=sizes.influencers,
+      search_steps=sizes.longest_list.bit_length(),
+    ),
+    **data,
+  )
+
+
+def lower_step(
+  config: ml_collections.ConfigDict,
+  sizes: Sizes,
+  mesh: Mesh,
+  *,
+  ring_unroll: int = 1,
+) -> jax.stages.Lowered:
+  """Lowers one training step for a mesh.
+
+  Args:
+    config: the whole configuration.
+    sizes: sizes of the data.
+    mesh: the mesh; its devices need not be attached.
+    ring_unroll: blocks of scores in one loop body.
+
+  Returns:
+    The step, to be compiled.
+
+  Raises:
+    UserError: the configuration is wrong.
+  """
+  perspectives, _ = factory.choose_perspectives(config.model, sizes.features)
+  features = {
+    f: sizes.features[f] for m in perspectives.values() for f in m.values()
+  }
+  model = factory.build(config.model, perspectives, features)
+  steps_per_epoch = max(1, sizes.positives // config.train.batch_size)
+  optimizer = optimizer_lib.make_optimizer(
+    config.optimizer,
+    optimizer_lib.make_schedule(
+      config.optimizer,
+      steps_per_epoch=steps_per_epoch,
+      num_steps=config.train.epochs * steps_per_epoch,
+    ),
+  )
+  _, state = training_step.make_init(
+    model, optimizer, factory.example_table(perspectives, features), mesh
+  )
+  data = _abstract_data(dataclasses.replace(sizes, features=features), mesh)
+  loss = training_step.make_loss(config, ring_unroll=ring_unroll)
+  replicated = sharding.replicated(mesh)
+  key = jax.eval_shape(lambda: jax.random.key(0))
+
+  def step(
+    state: Any, data: Any, positive_P: jax.Array, key: jax.Array
+  ) -> tuple[Any, Any]:
+    return training_step.update(
+      lambda params: loss(model, params, data, positive_P, key),
+      optimizer,
+      state,
+    )
+
+  with jax.set_mesh(mesh):
+    return jax.jit(
+      step,
+      donate_argnums=0,
+      out_shardings=(jax.tree.map(lambda x: x.sharding, state), None),
+    ).lower(
+      state,
+      data,
+      jax.ShapeDtypeStruct(
+        (config.train.batch_size,), jnp.int32, sharding=replicated
+      ),
+      jax.ShapeDtypeStruct(key.shape, key.dtype, sharding=replicated),
+    )
+
+
+def _costs(compiled: jax.stages.Compiled) -> tuple[float, float]:
+  costs: Any = compiled.cost_analysis()
+  return float(costs['flops']), float(costs['bytes accessed'])
+
+
+def compile_step(
+  config: ml_collections.ConfigDict, sizes: Sizes, *, topology: str
+) -> Report:
+  """Compiles one training step for a topology that is not attached.
+
+  Args:
+    config: the whole configuration; `config.mesh` lays the topology out.
+    sizes: sizes of the data.
+    topology: chip and shape, `v5e:4x4`.
+
+  Returns:
+    What the step needs.
+
+  Raises:
+    UserError: no such topology, a wrong configuration, or libtpu is missing.
+  """
+  found, chip = describe(topology)
+  mesh = sharding.make_mesh(
+    data=config.mesh.data, model=config.mesh.model, devices=found.devices
+  )
+  report = Report(
+    topology=topology,
+    mesh=dict(mesh.shape),
+    batch_size=config.train.batch_size,
+    chip=chip,
+    memory={},
+    out_of_memory='',
+    flops=0.0,
+    bytes_accessed=0.0,
+    collectives=[],
+  )
+  try:
+    compiled = lower_step(config, sizes, mesh).compile()
+  except jax.errors.JaxRuntimeError as e:
+    if 'RESOURCE_EXHAUSTED' not in str(e):
+      raise
+    return dataclasses.replace(report, out_of_memory=str(e).splitlines()[0])
+  costs = _costs(compiled)
+  axes = ring.choose_axes(mesh, config.train.batch_size)
+  if (
+    config.loss.kind == 'all_pairs' and config.loss.sharding == 'ring' and axes
+  ):
+    blocks = math.prod(mesh.shape[a] for a in axes)
+    more = _costs(lower_step(config, sizes, mesh, ring_unroll=2).compile())
+    # An odd block behind a loop of pairs is written out once more.
+    written = 1 + blocks % 2
+    costs = tuple(
+      one + (blocks - 1) * max(two - one, 0.0) / written
+      for one, two in zip(costs, more, strict=True)
+    )
+  analysis: Any = compiled.memory_analysis()
+  memory = {
+    'arguments': analysis.argument_size_in_bytes,
+    'outputs': analysis.output_size_in_bytes - analysis.alias_size_in_bytes,
+    'temporaries': analysis.temp_size_in_bytes,
+    'program': analysis.generated_code_size_in_bytes,
+  }
+  return dataclasses.replace(
+    report,
+    memory={**memory, 'total': sum(memory.values())},
+    flops=costs[0],
+    bytes_accessed=costs[1],
+    collectives=compiled_text.collectives(
+      compiled.as_text() or '', num_devices=mesh.size
+    ),
+  )

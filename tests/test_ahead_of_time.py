@@ -1,0 +1,140 @@
+"""Compiling for TPUs that are not there, and reading the compiled text."""
+
+import importlib.util
+
+import pytest
+import runs
+
+from configs import morning as config_lib
+from morning_jax import ahead_of_time
+from morning_jax import compiled_text
+from morning_jax import errors
+from morning_jax.reporting import compilation
+
+needs_libtpu = pytest.mark.skipif(
+  importlib.util.find_spec('libtpu') is None, reason='libtpu is not installed'
+)
+
+TEXT = """HloModule step
+
+%condition.1 (p: (s32[], f32[8])) -> pred[] {
+  %bound = s32[]{:T(128)} constant(16)
+  ROOT %lt = pred[] compare(%i, %bound), direction=LT
+}
+
+%body.1 (p: (s32[], f32[8])) -> (s32[], f32[8]) {
+  %send = (bf16[4,8]{1,0}, bf16[4,8]{1,0}, u32[], u32[]) \
+collective-permute-start(%x), channel_id=1, source_target_pairs={{0,1},{1,0}}
+  %got = bf16[4,8]{1,0} collective-permute-done(%send)
+}
+
+%piece.1 (p: f32[2]) -> f32[8] {
+  %ag.1 = f32[8]{0:T(8)S(1)} all-gather(%p), channel_id=5, \
+replica_groups=mesh['axis_0'=4,'axis_1'=2] {'axis_0'}, \
+frontend_attributes={chain_id="0"}
+}
+
+%piece.2 (p: f32[2]) -> f32[8] {
+  %ag.2 = f32[8]{0} all-gather(%p), channel_id=5, \
+replica_groups=mesh['axis_0'=4,'axis_1'=2] {'axis_0'}, \
+frontend_attributes={chain_id="0"}
+}
+
+ENTRY %main (p: f32[8]) -> f32[8] {
+  %w = (s32[], f32[8]) while(%t), condition=%condition.1, body=%body.1
+  %ar = (f32[10]{0}, pred[3]{0}) all-reduce(%a, %b), channel_id=2, \
+replica_groups={{0,1,2,3},{4,5,6,7}}, to_apply=%add
+  %rs = f32[5]{0} reduce-scatter(%a), replica_groups=[2,4]<=[8], to_apply=%add
+}
+"""
+
+
+def test_collectives_are_read_from_the_text():
+  found = compiled_text.collectives(TEXT, num_devices=8)
+  by_kind = {c.kind: c for c in found}
+  assert len(found) == 4  # the gather in two pieces is one
+  permute = by_kind['collective-permute']
+  assert (permute.bytes, permute.times, permute.shapes) == (64, 16, 'bf16[4,8]')
+  assert permute.bytes_sent == 64 * 16
+  gather = by_kind['all-gather']
+  assert (gather.bytes, gather.devices, gather.times) == (32, 4, 1)
+  assert gather.bytes_sent == 24
+  reduce = by_kind['all-reduce']
+  assert (reduce.bytes, reduce.devices) == (43, 4)
+  assert reduce.bytes_sent == pytest.approx(2 * 43 * 3 / 4)
+  scatter = by_kind['reduce-scatter']
+  assert (scatter.devices, scatter.bytes_sent) == (4, 60)
+
+
+@pytest.mark.parametrize('topology', ['v5e', 'v5e:4xx4', 'a100:2x2', 'v5e:3x3'])
+def test_an_unknown_topology_is_one_line(topology):
+  if topology == 'v5e:3x3':
+    pytest.importorskip('libtpu')
+  with pytest.raises(errors.UserError, match='--topology') as e:
+    ahead_of_time.describe(topology)
+  assert '\n' not in str(e.value)
+
+
+def test_without_the_compiler_it_says_what_to_install(monkeypatch):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  with pytest.raises(errors.UserError, match=r'morning_jax\[tpu\]'):
+    ahead_of_time.describe('v5e:4x4')
+
+
+def small_config(batch_size=128):
+  c = config_lib.get_config('smoke')
+  c.train.batch_size = batch_size
+  c.model.perspectives = ('content',)
+  c.model.attribute.encoder = 'embedding'
+  c.model.image_widths = (16, 16)
+  c.model.text_widths = (16, 16)
+  return c
+
+
+SIZES = ahead_of_time.Sizes(
+  features={'content_image': 40, 'content_text': 8}, longest_list=7
+)
+
+
+@needs_libtpu
+@pytest.mark.parametrize(
+  'topology, devices',
+  [
+    ('v5e:4x4', 16),
+    ('v5p:2x2x2', 8),
+    pytest.param('v5e:16x16', 256, marks=pytest.mark.slow),
+  ],
+)
+def test_the_step_compiles(topology, devices):
+  report = ahead_of_time.compile_step(
+    small_config(4 * devices), SIZES, topology=topology
+  )
+  assert report.mesh == {'data': devices, 'model': 1}
+  assert report.fits
+  assert report.memory['total'] > report.memory['temporaries'] > 0
+  around = [c for c in report.collectives if c.times == devices]
+  assert {c.kind for c in around} == {'collective-permute'}
+  assert any(c.kind == 'all-reduce' for c in report.collectives)
+  # All blocks count: 4 x 4 scores of 48 features from each other device, four
+  # products each.
+  ring = devices * 4 * 2 * 4 * 4 * 48
+  assert report.flops > ring
+  text = compilation.of_report(report)
+  assert 'collective-permute' in text
+  assert 'taken' in text
+
+
+@needs_libtpu
+def test_too_large_a_step_ends_with_1():
+  run = runs.launch(
+    '--topology=v5e:2x2',
+    '--config.model.image_widths=16,16',
+    '--config.train.batch_size=64',
+    '--features=content_image:40',
+    '--sweep=influencers:4000,2000000000',
+    module='compile',
+  )
+  assert run.returncode == 1, run.stderr
+  few, many = run.stdout.splitlines()[-2:]
+  assert ' yes ' in few
+  assert ' no' in many
