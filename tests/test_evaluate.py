@@ -66,6 +66,14 @@ def test_categories_partition_the_brands(world):
   metrics = rank(world, splits.select(world, 'test')).metrics
   parts = metrics['per_category'].values()
   assert sum(p['num_brands'] for p in parts) == metrics['num_brands']
+  # A category alone has the metrics that it has among the others.
+  split = splits.select(world, 'test')
+  name = world.accounts.categories[split.brand_row_B[-1]]
+  others = world.accounts.categories[split.brand_row_B] != name
+  alone = splits.drop_brands(split, np.flatnonzero(others))
+  want = rank(world, alone).metrics
+  for key in ('auc', 'cauc', 'map', 'medr', 'num_brands'):
+    assert metrics['per_category'][name][key] == want[key]
   weighted = sum(p['map'] * p['num_brands'] for p in parts)
   assert weighted / metrics['num_brands'] == pytest.approx(metrics['map'])
 
