@@ -73,6 +73,12 @@ def test_random_vectors():
   np.testing.assert_allclose(found.scores, scores, rtol=1e-5)
 
 
+def test_minus_zero_ties_with_zero():
+  catalogue = np.array([[-0.0], [0.0], [-0.0]], np.float32)
+  found = ranking.top_k(np.ones((1, 1), np.float32), catalogue, k=3)
+  assert found.rows.tolist() == [[0, 1, 2]]
+
+
 def test_wrong_sizes_are_named():
   brand, catalogue = whole_numbers(2, 0), whole_numbers(9, 1)
   with pytest.raises(ValueError, match='last dimension'):
