@@ -66,7 +66,7 @@ class Scorer:
       graph: the attribute graph, where the model takes it.
     """
     self._table = table
-    self._graph = jax.device_put(graph, sharding.replicated(mesh))
+    self._graph = sharding.put_large(graph, mesh)
     self._mesh = mesh
     axis = mesh.shape[sharding.DATA]
     self._batch_size = -(-max(batch_size, 1) // axis) * axis

@@ -24,10 +24,14 @@ MODEL = 'model'
 # replicated (see `state_shardings`).
 RULES: tuple[tuple[str, str | None], ...] = (
   ('row', DATA),  # accounts, brands, influencers
-  ('vertex', None),  # nodes of the attribute graph
+  ('vertex', DATA),  # nodes of the attribute graph, where there are many
   ('feature_in', None),
   ('feature_out', MODEL),
 )
+
+# Below so many nodes or edges of the attribute graph, an array is replicated:
+# the exchange would cost more than the memory is worth.
+LARGE = 1 << 16
 
 T = TypeVar('T')
 
@@ -103,6 +107,26 @@ def put_rows(tree: T, mesh: Mesh) -> T:
   return jax.tree.map(put, tree)
 
 
+def put_large(tree: T, mesh: Mesh) -> T:
+  """Puts arrays on the mesh; rows shard over `data` where there are many.
+
+  Args:
+    tree: pytree of arrays, each with a number of rows of its own.
+    mesh: the mesh.
+
+  Returns:
+    The tree on device. An array of fewer than `LARGE` rows, or of a number
+    that the axis does not divide, is replicated.
+  """
+
+  def put(x: np.ndarray) -> jax.Array:
+    spread = len(x) >= LARGE and not len(x) % mesh.shape[DATA]
+    spec = PartitionSpec(DATA) if spread else PartitionSpec()
+    return jax.device_put(x, NamedSharding(mesh, spec))
+
+  return jax.tree.map(put, tree)
+
+
 def shard_rows(x: jax.Array) -> jax.Array:
   """Constrains the rows of a batch to `data`; needs `jax.set_mesh`.
 
@@ -129,15 +153,18 @@ def state_shardings(boxed: T, mesh: Mesh) -> T:
 
   Returns:
     The unboxed tree of NamedShardings. A dimension that its mesh axis doesn't
-    divide is replicated.
+    divide is replicated, as are the nodes of a graph that is not `LARGE`.
   """
   specs = nn.logical_to_mesh(nn.get_partition_spec(boxed), RULES)
 
   def fit(spec: PartitionSpec, leaf: jax.ShapeDtypeStruct) -> NamedSharding:
-    axes = [
-      axis if axis is None or leaf.shape[i] % mesh.shape[axis] == 0 else None
-      for i, axis in enumerate(spec)
-    ]
+    def axis_of(size: int, axis: str | None) -> str | None:
+      if axis is None or size % mesh.shape[axis]:
+        return None
+      # The only parameters with rows are a graph's node vectors.
+      return None if axis == DATA and size < LARGE else axis
+
+    axes = [axis_of(leaf.shape[i], axis) for i, axis in enumerate(spec)]
     return NamedSharding(mesh, PartitionSpec(*axes))
 
   return jax.tree.map(

@@ -102,7 +102,7 @@ def put_data(
     candidate_row_M=put(split.candidate_row_M),
     brand_P=put(split.brand_P),
     candidate_P=put(split.candidate_P),
-    graph=jax.device_put(graph, replicated),
+    graph=sharding.put_large(graph, mesh),
   )
 
 

@@ -10,6 +10,7 @@ import runs
 from launch import graph as graph_launcher
 from morning_jax import errors
 from morning_jax import evaluate
+from morning_jax import sharding
 from morning_jax import train
 from morning_jax.data import bundle as bundle_lib
 from morning_jax.data import pipeline
@@ -162,7 +163,10 @@ def test_a_bundle_without_lists_does_not_fit(trained, tmp_path):
     evaluate.evaluate(workdir, bundle=str(tmp_path / 'bare'))
 
 
-def test_eight_devices_are_one(bundle, tmp_path):
+@pytest.mark.parametrize('large', [False, True])
+def test_eight_devices_are_one(bundle, tmp_path, large, monkeypatch):
+  if large:  # as if the graph were: nodes and edges shard
+    monkeypatch.setattr(sharding, 'LARGE', 1)
   scalars = {}
   for devices in (1, 8):
     c = config(bundle, mesh__data=devices)
@@ -174,7 +178,12 @@ def test_eight_devices_are_one(bundle, tmp_path):
       tmp_path / str(devices),
     )
     with jax.set_mesh(run.mesh):
-      _, values = run.run_steps(run.start(), run.data, length=10)
+      state = run.start()
+      spread = not run.data.graph.edges.sharding.is_fully_replicated
+      assert spread == (large and devices > 1)
+      vectors = state.params['attribute']['graph']['vectors']
+      assert vectors.sharding.is_fully_replicated == (not spread)
+      _, values = run.run_steps(state, run.data, length=10)
     scalars[devices] = jax.device_get(values)
   np.testing.assert_allclose(scalars[8]['loss'], scalars[1]['loss'], rtol=1e-5)
 
