@@ -152,7 +152,7 @@ def are_positive(
   """Tells which pairs of every brand with every candidate are positives.
 
   Equal to `is_positive` of all pairs. Where the lists are short it compares
-  all of a list's entries at once: TPUs gather single elements slowly.
+  with their entries in turn: TPUs gather single elements slowly.
 
   Args:
     lists: the positives of each brand.
@@ -162,7 +162,7 @@ def are_positive(
   Returns:
     bool [B, M].
   """
-  if lists.search_steps > _COMPARE_STEPS:
+  if not 0 < lists.search_steps <= _COMPARE_STEPS:
     return is_positive(lists, brand_B[:, None], candidate_M[None, :])
   start_B = lists.start[brand_B]
   place_BxK = start_B[:, None] + jnp.arange(2**lists.search_steps - 1)
@@ -171,4 +171,15 @@ def are_positive(
     lists.candidate_P.at[place_BxK].get(mode='clip'),
     -1,
   )
-  return jnp.any(listed_BxK[:, :, None] == candidate_M[None, None, :], axis=1)
+
+  def equal(listed_B: jax.Array) -> jax.Array:
+    return listed_B[:, None] == candidate_M[None, :]
+
+  # A loop, lest the compiler lay out all comparisons at once, [B, K, M].
+  known_BxM, _ = jax.lax.scan(
+    lambda known_BxM, listed_B: (known_BxM | equal(listed_B), None),
+    equal(listed_BxK[:, 0]),
+    listed_BxK[:, 1:].T,
+    unroll=8,
+  )
+  return known_BxM
