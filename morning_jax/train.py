@@ -35,6 +35,7 @@ METRICS_FILE = 'metrics.json'
 # What a resumed run may change: where it runs, how long, what it looks at.
 _FREE_FIELDS = (
   'mesh.',
+  'loss.sharding',
   'evaluation.',
   'checkpoint.',
   'train.epochs',
