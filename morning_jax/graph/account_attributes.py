@@ -1,11 +1,10 @@
 """Which attributes each account has, as the device needs it.
 
-The lists stay flat, as in a CSR matrix: memory is 4 bytes a (account,
-attribute) pair, with or without one account that has hundreds. A padded
-[accounts, longest list] table would let that one account set the size of all
-rows; pooling every account at each step would cost accounts x features instead
-of batch x features. A batch gathers its own padded block, [rows, longest
-list], and the pooling walks over that block in slices.
+`AccountAttributes` keeps the lists flat, as in a CSR matrix, 4 bytes an index
+and 4 a weight. Rows gathered from it are padded to the longest list
+(`HeldAttributes`); the pooling walks over them in slices. Training gathers all
+rows once: they lie with the accounts' features, sharded like them, and the
+longest list sets the width of every row.
 """
 
 from __future__ import annotations
