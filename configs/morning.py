@@ -50,6 +50,8 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.mesh = ml_collections.ConfigDict()
   c.mesh.data = -1  # what `model` leaves
   c.mesh.model = 1
+  # Whether weight matrices and their optimizer state shard over `data` too.
+  c.mesh.fsdp = False
 
   c.model = ml_collections.ConfigDict()
   c.model.perspectives = ('content', 'audience', 'attribute')

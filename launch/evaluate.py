@@ -13,6 +13,7 @@ import pathlib
 from absl import flags
 
 from launch import command_line
+from launch import processes
 from morning_jax import errors
 from morning_jax import evaluate
 from morning_jax.reporting import console
@@ -48,6 +49,7 @@ def _check_writable(flag: str, path: str | None) -> None:
 def main(argv: list[str]) -> None:
   """Runs the job that the flags name."""
   del argv
+  processes.join()
   _check_writable('json', _JSON.value)
   _check_writable('scores', _SCORES.value)
   results = evaluate.evaluate(

@@ -17,6 +17,8 @@ import datetime
 from absl import flags
 
 from launch import command_line
+from launch import processes
+from morning_jax import processes as processes_lib
 from morning_jax import train
 from morning_jax.reporting import console
 
@@ -32,9 +34,10 @@ _WORKDIR = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
   """Runs the job that the flags name."""
   del argv
+  processes.join()
   config = _CONFIG.value
   now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
-  workdir = _WORKDIR.value or f'runs/morning-{now}'
+  workdir = _WORKDIR.value or processes_lib.text_of_first(f'runs/morning-{now}')
   if config.data.folds and config.data.fold < 0:
     finished = train.cross_validate(config, workdir)
   else:

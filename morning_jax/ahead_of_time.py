@@ -239,7 +239,11 @@ def lower_step(
     ),
   )
   _, state = training_step.make_init(
-    model, optimizer, factory.example_table(perspectives, features), mesh
+    model,
+    optimizer,
+    factory.example_table(perspectives, features),
+    mesh,
+    fsdp=config.mesh.fsdp,
   )
   data = _abstract_data(dataclasses.replace(sizes, features=features), mesh)
   loss = training_step.make_loss(config, ring_unroll=ring_unroll)

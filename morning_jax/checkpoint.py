@@ -23,6 +23,7 @@ from jax import numpy as jnp
 from orbax import checkpoint as ocp
 
 from morning_jax import errors
+from morning_jax import processes
 from morning_jax.reporting import console
 
 FORMAT_VERSION = 1
@@ -100,7 +101,7 @@ def _by_path(tree: Any) -> dict[str, Any]:
 
 def describe(tree: Any) -> dict[str, list]:
   """Describes every array of a pytree: path -> [shape, dtype, checksum]."""
-  sums = _by_path(jax.device_get(_checksums(tree)))
+  sums = _by_path(processes.fetch(_checksums(tree)))
   return {
     path: [
       *_shape_and_type(leaf),
@@ -353,6 +354,7 @@ class Checkpoints:
       )
     if not wanted:
       return Restored(step=step, items={}, meta=meta)
+    failure: Exception | None = None
     try:
       with contextlib.closing(self._reader()) as manager:
         arrays = manager.restore(
@@ -362,7 +364,12 @@ class Checkpoints:
           ),
         )
     except Exception as e:  # Orbax raises many kinds for damaged files.
-      raise _CorruptError(_short(e)) from e
+      failure = e
+    # Each process reads its own part: what one can't read is corrupt for all.
+    if processes.any_of(failure is not None):
+      raise _CorruptError(
+        _short(failure) if failure else 'another process can not read it'
+      ) from failure
     for name in wanted:
       actual = describe(arrays[name])
       for path, expected in meta['arrays'][name].items():
@@ -374,10 +381,12 @@ class Checkpoints:
 
   def _set_aside(self, step: int) -> None:
     self.close()
-    source = self._folder / str(step)
-    target = self._folder / f'corrupt-{step}'
-    shutil.rmtree(target, ignore_errors=True)
-    source.rename(target)
+    if processes.is_first():
+      source = self._folder / str(step)
+      target = self._folder / f'corrupt-{step}'
+      shutil.rmtree(target, ignore_errors=True)
+      source.rename(target)
+    processes.wait_for_all('checkpoint set aside')
 
   def wait(self) -> None:
     """Waits until everything is on disk."""

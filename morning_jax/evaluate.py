@@ -24,6 +24,7 @@ from morning_jax import checkpoint
 from morning_jax import errors
 from morning_jax import losses
 from morning_jax import metrics as metrics_lib
+from morning_jax import processes
 from morning_jax import sharding
 from morning_jax.data import bundle as bundle_lib
 from morning_jax.data import pipeline
@@ -199,7 +200,7 @@ def rank_split(
       )
     )
     if keep_scores:
-      kept.append(jax.device_get({**scores, 'scores': total_BxM}))
+      kept.append(processes.fetch({**scores, 'scores': total_BxM}))
   back = np.argsort(order)
   statistics = metrics_lib.concatenate(blocks).take(back)
   names = accounts.categories[split.brand_row_B]
@@ -529,7 +530,7 @@ def evaluate(
       keep_scores=scores_file is not None,
     )
     results[split.name] = evaluation.metrics
-    if scores_file is not None:
+    if scores_file is not None and processes.is_first():
       assert evaluation.scores is not None
       ids = dataset.accounts.ids
       with open(scores_file, 'wb') as f:
@@ -545,7 +546,12 @@ def evaluate(
 def write_metrics(
   path: str | os.PathLike[str], results: Mapping[str, Any]
 ) -> None:
-  """Writes metrics as JSON; the file appears whole or not at all."""
+  """Writes metrics as JSON; the file appears whole or not at all.
+
+  Of several processes the first writes.
+  """
+  if not processes.is_first():
+    return
   path = pathlib.Path(path)
   draft = path.with_name(path.name + '.draft')
   draft.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')

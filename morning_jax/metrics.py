@@ -17,6 +17,8 @@ import jax
 from jax import numpy as jnp
 import numpy as np
 
+from morning_jax import processes
+
 METRICS = ('auc', 'cauc', 'recall@10', 'recall@50', 'mrr', 'map', 'medr')
 
 
@@ -150,9 +152,9 @@ def brand_statistics(
   if not bool(jnp.isfinite(score_BxM).all()):
     raise FloatingPointError('scores are not finite; the model has diverged')
   counts = {
-    k: np.asarray(v).astype(np.int64)
-    for k, v in _counts(
-      score_BxM, positive_BxP, brand_category_B, found_under_M
+    k: v.astype(np.int64)
+    for k, v in processes.fetch(
+      _counts(score_BxM, positive_BxP, brand_category_B, found_under_M)
     ).items()
   }
   valid_BxP = positive_BxP >= 0

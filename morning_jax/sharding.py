@@ -29,6 +29,9 @@ RULES: tuple[tuple[str, str | None], ...] = (
   ('feature_out', MODEL),
 )
 
+# What changes where parameters are fully sharded.
+FSDP_RULES: dict[str, str | None] = {'feature_in': DATA}
+
 # Below so many nodes or edges of the attribute graph, an array is replicated:
 # the exchange would cost more than the memory is worth.
 LARGE = 1 << 16
@@ -72,6 +75,11 @@ def make_mesh(
       f'config.mesh: data={data} x model={model} needs {data * model} devices,'
       f' there are {len(devices)}'
     )
+  if jax.process_count() > 1 and data * model < jax.device_count():
+    raise errors.UserError(
+      f'config.mesh: data={data} x model={model} leaves devices idle; several'
+      f' processes must use all {jax.device_count()}'
+    )
   return jax.make_mesh(
     (data, model),
     (DATA, MODEL),
@@ -83,6 +91,15 @@ def make_mesh(
 def replicated(mesh: Mesh) -> NamedSharding:
   """Returns the sharding that puts a whole array on every device."""
   return NamedSharding(mesh, PartitionSpec())
+
+
+def put(x: np.ndarray, sharding: NamedSharding) -> jax.Array:
+  """Puts a host array on devices; each process copies only its own part."""
+  if sharding.is_fully_addressable:
+    return jax.device_put(x, sharding)
+  return jax.make_array_from_callback(
+    x.shape, sharding, lambda index: x[index], dtype=x.dtype
+  )
 
 
 def put_rows(tree: T, mesh: Mesh) -> T:
@@ -98,13 +115,13 @@ def put_rows(tree: T, mesh: Mesh) -> T:
   size = mesh.shape[DATA]
   sharding = NamedSharding(mesh, PartitionSpec(DATA))
 
-  def put(x: np.ndarray) -> jax.Array:
+  def put_one(x: np.ndarray) -> jax.Array:
     short = -len(x) % size
     if short:
       x = np.concatenate([x, np.zeros((short, *x.shape[1:]), x.dtype)])
-    return jax.device_put(x, sharding)
+    return put(x, sharding)
 
-  return jax.tree.map(put, tree)
+  return jax.tree.map(put_one, tree)
 
 
 def put_large(tree: T, mesh: Mesh) -> T:
@@ -119,12 +136,12 @@ def put_large(tree: T, mesh: Mesh) -> T:
     that the axis does not divide, is replicated.
   """
 
-  def put(x: np.ndarray) -> jax.Array:
+  def put_one(x: np.ndarray) -> jax.Array:
     spread = len(x) >= LARGE and not len(x) % mesh.shape[DATA]
     spec = PartitionSpec(DATA) if spread else PartitionSpec()
-    return jax.device_put(x, NamedSharding(mesh, spec))
+    return put(np.asarray(x), NamedSharding(mesh, spec))
 
-  return jax.tree.map(put, tree)
+  return jax.tree.map(put_one, tree)
 
 
 def shard_rows(x: jax.Array) -> jax.Array:
@@ -143,33 +160,36 @@ def shard_rows(x: jax.Array) -> jax.Array:
   return jax.lax.with_sharding_constraint(x, PartitionSpec(DATA))
 
 
-def state_shardings(boxed: T, mesh: Mesh) -> T:
+def state_shardings(boxed: T, mesh: Mesh, *, fsdp: bool = False) -> T:
   """Returns the shardings of a state whose leaves name their logical axes.
 
   Args:
     boxed: pytree of ShapeDtypeStructs, with Linen's partitioning metadata
       where a leaf has logical axes (`jax.eval_shape` of an init).
     mesh: the mesh.
+    fsdp: whether weight matrices, and with them what the optimizer keeps of
+      them, shard over `data` too (fully sharded data parallelism).
 
   Returns:
     The unboxed tree of NamedShardings. A dimension that its mesh axis doesn't
     divide is replicated, as are the nodes of a graph that is not `LARGE`.
   """
-  specs = nn.logical_to_mesh(nn.get_partition_spec(boxed), RULES)
+  rules = dict(RULES) | (FSDP_RULES if fsdp else {})
 
   def fit(spec: PartitionSpec, leaf: jax.ShapeDtypeStruct) -> NamedSharding:
-    def axis_of(size: int, axis: str | None) -> str | None:
-      if axis is None or size % mesh.shape[axis]:
-        return None
-      # The only parameters with rows are a graph's node vectors.
-      return None if axis == DATA and size < LARGE else axis
-
-    axes = [axis_of(leaf.shape[i], axis) for i, axis in enumerate(spec)]
+    axes: list[str | None] = []
+    for size, name in zip(leaf.shape, spec, strict=False):
+      axis = rules[name] if name else None
+      small = name == 'vertex' and size < LARGE and not fsdp
+      free = axis not in axes and not small
+      axes.append(
+        axis if axis and free and not size % mesh.shape[axis] else None
+      )
     return NamedSharding(mesh, PartitionSpec(*axes))
 
   return jax.tree.map(
     fit,
-    specs,
+    nn.get_partition_spec(boxed),
     nn.unbox(boxed),
     is_leaf=lambda x: isinstance(x, PartitionSpec),
   )

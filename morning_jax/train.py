@@ -10,6 +10,7 @@ import pathlib
 import signal
 import threading
 from typing import Any
+import uuid
 
 import flax.traverse_util
 import jax
@@ -22,6 +23,7 @@ from morning_jax import checkpoint
 from morning_jax import errors
 from morning_jax import evaluate as evaluate_lib
 from morning_jax import optimizer as optimizer_lib
+from morning_jax import processes
 from morning_jax import sharding
 from morning_jax import training_step
 from morning_jax.data import pipeline
@@ -193,7 +195,11 @@ class _Run:
       workdir, max_to_keep=config.checkpoint.max_to_keep
     )
     self.progress = _Progress()
-    self.fitted = self._fit()
+    # Other hosts may round otherwise.
+    self.fitted = processes.arrays_of_first(self._fit())
+    self.fitted_on_device = jax.tree.map(
+      lambda x: sharding.put(x, sharding.replicated(self.mesh)), self.fitted
+    )
     graph = evaluate_lib.graph_of(self.fitted)
     self.init, self.abstract_state = training_step.make_init(
       self.model,
@@ -201,6 +207,7 @@ class _Run:
       factory.example_table(self.perspectives, self.features),
       self.mesh,
       graph=graph,
+      fsdp=config.mesh.fsdp,
     )
     table = pipeline.account_table(
       dataset, self.kinds, self.fitted, attribute_names=self.attribute_names
@@ -221,6 +228,7 @@ class _Run:
       optimizer,
       steps_per_epoch=self.steps_per_epoch,
       state_shardings=jax.tree.map(lambda x: x.sharding, self.abstract_state),
+      mesh=self.mesh,
     )
 
   @property
@@ -311,7 +319,7 @@ class _Run:
       items={
         'params': state.params,
         'training': {'opt_state': state.opt_state, 'step': state.step},
-        **({'fitted': self.fitted} if self.fitted else {}),
+        **({'fitted': self.fitted_on_device} if self.fitted else {}),
       },
       meta={
         'config': plain_config(self.config),
@@ -387,6 +395,7 @@ def _loop(
   step = int(state.step)
   batch_size = run.config.train.batch_size
   saved = set(run.checkpoints.steps())
+  vote = processes.Vote(run.mesh)
   pending: tuple[int, dict[str, jax.Array]] | None = None
   with console.Progress(
     total=run.num_steps * batch_size,
@@ -416,7 +425,7 @@ def _loop(
         saved.add(step)
 
     while step < run.num_steps and not run.patience_is_over():
-      if termination.requested:
+      if vote.ask(termination.requested):
         settle()
         save(None)
         return step, False
@@ -495,6 +504,13 @@ def train(
   if dataset is None:
     dataset = pipeline.load(config.data)
   data_fingerprint = pipeline.fingerprint(dataset)
+  processes.check_same(
+    {
+      '--workdir': str(workdir),
+      '--config': config.to_json(),
+      'the data': data_fingerprint,
+    }
+  )
   dataset = pipeline.assign_splits(dataset, config)
   run = _Run(config, dataset, data_fingerprint, workdir)
   console.say(f'working folder: {workdir}')
@@ -503,11 +519,12 @@ def train(
     state = run.start()
     step = int(state.step)
     finished = step >= run.num_steps or run.patience_is_over()
-    if finished and (workdir / METRICS_FILE).exists():
+    known = _known_metrics(workdir) if finished else ''
+    if known:
       console.say(
         f'{workdir} is finished: {step} steps are trained; nothing to do'
       )
-      results = json.loads((workdir / METRICS_FILE).read_text('utf-8'))
+      results = json.loads(known)
       console.say('\n' + tables.of_splits(results))
       return Outcome(finished=True, step=step, metrics=results)
     if had:
@@ -520,7 +537,7 @@ def train(
         f' {run.num_steps:,} steps of {config.train.batch_size} on'
         f' {run.mesh.size} device(s)'
       )
-    workdir.mkdir(parents=True, exist_ok=True)
+    _make_shared(workdir)
     scalars_out = tensorboard.Scalars(workdir, first_step=step)
     try:
       step, finished = _loop(run, state, scalars_out, termination)
@@ -536,8 +553,41 @@ def train(
       run.checkpoints.close()
       scalars_out.close()
   evaluate_lib.write_metrics(workdir / METRICS_FILE, results)
+  processes.wait_for_all('metrics written')
   console.say('\n' + tables.of_splits(results))
   return Outcome(finished=True, step=step, metrics=results)
+
+
+def _known_metrics(workdir: pathlib.Path) -> str:
+  """Returns what the first process finds in `metrics.json`; '' without it."""
+  path = workdir / METRICS_FILE
+  return processes.text_of_first(
+    path.read_text('utf-8') if path.exists() else ''
+  )
+
+
+def _make_shared(workdir: pathlib.Path) -> None:
+  """Makes the working folder, and checks that all processes see the same one.
+
+  Raises:
+    UserError: it lies on a disk of one host's own.
+  """
+  workdir.mkdir(parents=True, exist_ok=True)
+  if jax.process_count() == 1:
+    return
+  token = workdir / f'.seen-by-all-{processes.text_of_first(uuid.uuid4().hex)}'
+  if processes.is_first():
+    token.touch()
+  processes.wait_for_all('working folder made')
+  unseen = processes.any_of(not token.exists())
+  if processes.is_first():
+    token.unlink()
+  if unseen:
+    raise errors.UserError(
+      f'--workdir={workdir}: is not one folder for all'
+      f' {jax.process_count()} processes; name one on a file system that they'
+      ' share, such as a mounted bucket'
+    )
 
 
 def cross_validate(

@@ -93,7 +93,7 @@ def put_data(
   )
 
   def put(x: np.ndarray) -> jax.Array:
-    return jax.device_put(x.astype(np.int32), replicated)
+    return sharding.put(x.astype(np.int32), replicated)
 
   return TrainingData(
     table=sharding.put_rows(table, mesh),
@@ -272,6 +272,7 @@ def make_run_steps(
   *,
   steps_per_epoch: int,
   state_shardings: TrainState,
+  mesh: Mesh,
 ) -> Callable[..., tuple[TrainState, losses.Parts]]:
   """Compiles several steps into one dispatch.
 
@@ -281,6 +282,7 @@ def make_run_steps(
     optimizer: turns gradients into updates.
     steps_per_epoch: steps of one epoch.
     state_shardings: how the state lies on the mesh.
+    mesh: the mesh.
 
   Returns:
     A jitted function of (state, data, length=S) that donates the state and
@@ -295,7 +297,7 @@ def make_run_steps(
     jax.jit,
     static_argnames='length',
     donate_argnums=0,
-    out_shardings=(state_shardings, None),
+    out_shardings=(state_shardings, sharding.replicated(mesh)),
   )
   def run_steps(
     state: TrainState, data: TrainingData, *, length: int
@@ -336,6 +338,7 @@ def make_init(
   mesh: Mesh,
   *,
   graph: Any = None,
+  fsdp: bool = False,
 ) -> tuple[Callable[[jax.Array], TrainState], TrainState]:
   """Prepares a state that is born sharded.
 
@@ -345,6 +348,7 @@ def make_init(
     example: a table from whose shapes the model is initialised.
     mesh: the mesh.
     graph: the attribute graph, where the model takes it.
+    fsdp: whether weight matrices shard over `data` too.
 
   Returns:
     A jitted function from a key to the initial state, and the state's
@@ -360,7 +364,7 @@ def make_init(
     )
 
   shapes = jax.eval_shape(boxed, jax.random.key(0))
-  shardings = sharding.state_shardings(shapes, mesh)
+  shardings = sharding.state_shardings(shapes, mesh, fsdp=fsdp)
   abstract = jax.tree.map(
     lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
     nn.unbox(shapes),

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 import sys
 
-import jax
 import tqdm
+
+from morning_jax import processes
 
 
 def say(text: str = '') -> None:
   """Prints a result on stdout, from the first process alone."""
-  if jax.process_index() == 0:
+  if processes.is_first():
     print(text, flush=True)
 
 
 def note(text: str) -> None:
   """Prints something the user should know on stderr."""
-  if jax.process_index() == 0:
+  if processes.is_first():
     tqdm.tqdm.write(f'note: {text}', file=sys.stderr)
 
 
@@ -47,7 +48,7 @@ class Progress:
       desc=title,
       dynamic_ncols=True,
       mininterval=0.2 if sys.stderr.isatty() else 10.0,
-      disable=jax.process_index() != 0,
+      disable=not processes.is_first(),
     )
 
   def advance(self, units: int, **values: str) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 import os
 from typing import Any
 
-import jax
 import tensorboardX
+
+from morning_jax import processes
 
 
 class Scalars:
@@ -21,7 +22,7 @@ class Scalars:
       first_step: what an earlier run logged after this step is dropped.
     """
     self._writer = None
-    if jax.process_index() == 0:
+    if processes.is_first():
       self._writer = tensorboardX.SummaryWriter(
         str(folder), purge_step=first_step or None
       )
