@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 from typing import Any
@@ -10,6 +11,7 @@ import jax
 import ml_collections
 import numpy as np
 from orbax import checkpoint as ocp
+from tensorboardX.proto import event_pb2
 
 from configs import morning as config_lib
 from morning_jax import train
@@ -45,8 +47,7 @@ def config(bundle_folder: pathlib.Path, **changes: Any):
 
 def final_arrays(workdir: pathlib.Path) -> dict[str, np.ndarray]:
   """The newest checkpoint's arrays by path, read by Orbax alone."""
-  folder = workdir / 'checkpoints'
-  newest = max((p for p in folder.iterdir() if p.name.isdigit()), key=_step)
+  newest = workdir / 'checkpoints' / str(newest_step(workdir))
   sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
   arrays = {}
   with ocp.StandardCheckpointer() as reader:
@@ -62,8 +63,27 @@ def final_arrays(workdir: pathlib.Path) -> dict[str, np.ndarray]:
   return arrays
 
 
-def _step(path: pathlib.Path) -> int:
-  return int(path.name)
+def losses(workdir: pathlib.Path) -> dict[int, float]:
+  """The training loss of each dispatch, by its last step, from TensorBoard."""
+  found = {}
+  for file in sorted(workdir.glob('events.*')):
+    data = file.read_bytes()
+    while data:
+      # Length, its checksum, the event, its checksum.
+      (size,) = struct.unpack('<Q', data[:8])
+      event = event_pb2.Event.FromString(data[12 : 12 + size])
+      data = data[16 + size :]
+      for value in event.summary.value:
+        if value.tag == 'train/loss':
+          found[event.step] = value.simple_value
+  return found
+
+
+def newest_step(workdir: pathlib.Path) -> int:
+  """The step of the newest complete checkpoint; 0 without one."""
+  folder = workdir / 'checkpoints'
+  names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+  return max((int(name) for name in names if name.isdigit()), default=0)
 
 
 def assert_bit_equal(a: pathlib.Path, b: pathlib.Path) -> None:
