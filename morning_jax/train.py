@@ -9,6 +9,7 @@ import os
 import pathlib
 import signal
 import threading
+import time
 from typing import Any
 import uuid
 
@@ -34,6 +35,8 @@ from morning_jax.reporting import tables
 from morning_jax.reporting import tensorboard
 
 METRICS_FILE = 'metrics.json'
+# How long another process's new file may take to be seen.
+_SEEN_SECONDS = 15
 # What a resumed run may change: where it runs, how long, what it looks at.
 _FREE_FIELDS = (
   'mesh.',
@@ -579,6 +582,10 @@ def _make_shared(workdir: pathlib.Path) -> None:
   if processes.is_first():
     token.touch()
   processes.wait_for_all('working folder made')
+  # A mounted bucket may show a new file some seconds late.
+  deadline = time.monotonic() + _SEEN_SECONDS
+  while not token.exists() and time.monotonic() < deadline:
+    time.sleep(0.1)
   unseen = processes.any_of(not token.exists())
   if processes.is_first():
     token.unlink()

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import socket
 import struct
 import subprocess
 import sys
@@ -119,6 +120,13 @@ def environment(devices: int = 1) -> dict[str, str]:
     'JAX_PLATFORMS': 'cpu',
     'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
   }
+
+
+def free_port() -> int:
+  """A port of this machine that nobody listens on."""
+  with socket.socket() as s:
+    s.bind(('127.0.0.1', 0))
+    return s.getsockname()[1]
 
 
 def run(c: ml_collections.ConfigDict, workdir: pathlib.Path) -> train.Outcome:

@@ -7,7 +7,6 @@ import json
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import time
 
@@ -34,17 +33,11 @@ def arguments(bundle: pathlib.Path, workdir: pathlib.Path) -> list[str]:
   ]
 
 
-def _free_port() -> int:
-  with socket.socket() as s:
-    s.bind(('127.0.0.1', 0))
-    return s.getsockname()[1]
-
-
 def start_two(
   *args: str, module: str = 'train', differ: tuple[str, ...] = ('', '')
 ) -> list[subprocess.Popen[str]]:
   """Starts two processes; `differ` gives each an argument of its own."""
-  port = _free_port()
+  port = runs.free_port()
   return [
     subprocess.Popen(
       runs.command(

@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# Runs one command on every worker of a Cloud TPU VM, and again after a failure.
+#
+#   launch/pod.sh --tpu=NAME --zone=ZONE [--project=PROJECT] [--dir=morning_jax]
+#     [--restarts=20] -- COMMAND ...
+#
+# Example:
+#   launch/pod.sh --tpu=my-tpu --zone=us-west4-a -- \
+#     .venv/bin/python -m launch.train --config=configs/morning.py:pod \
+#     --workdir=/mnt/bucket/runs/mine
+#
+# The command runs in --dir of each worker's home folder; every line it prints
+# carries the worker's number. If a worker fails, what is left of the command on
+# the others is ended and all start again: a run with --workdir on storage that
+# they share goes on from its newest checkpoint.
+#
+# Ends with 0 when all workers have; with 2, at once, when a worker says that the
+# command is a mistake (exit code 2); with 75 when the TPU is gone (preempted):
+# create it again, then run the same line; with 1 when --restarts are used up.
+# Ctrl-C or SIGTERM is passed on to the workers, which save before they stop.
+set -uo pipefail
+
+usage() { sed -n '2,/^set/{s/^# \{0,1\}//;/^set/!p}' "$0"; }
+fail() {
+  echo "error: $1" >&2
+  exit 2
+}
+
+tpu='' zone='' project='' dir='morning_jax' restarts=20
+while [ $# -gt 0 ]; do
+  case $1 in
+    --tpu=*) tpu=${1#*=} ;;
+    --zone=*) zone=${1#*=} ;;
+    --project=*) project=${1#*=} ;;
+    --dir=*) dir=${1#*=} ;;
+    --restarts=*) restarts=${1#*=} ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    --)
+      shift
+      break
+      ;;
+    *) fail "unexpected argument '$1'; options have the form --name=value, and the command follows --" ;;
+  esac
+  shift
+done
+[ -n "$tpu" ] || fail '--tpu=NAME is missing; launch/pod.sh --help shows an example'
+[ -n "$zone" ] || fail '--zone=ZONE is missing; launch/pod.sh --help shows an example'
+[ $# -gt 0 ] || fail 'no command after --'
+[[ $restarts =~ ^[0-9]+$ ]] || fail "--restarts=$restarts is no number"
+command -v gcloud >/dev/null || fail 'gcloud is not installed; see https://cloud.google.com/sdk/docs/install'
+
+where=("$tpu" "--zone=$zone")
+[ -z "$project" ] || where+=("--project=$project")
+
+# Asks what gcloud knows of the TPU; nothing where it does not exist any more.
+describe() {
+  gcloud compute tpus tpu-vm describe "${where[@]}" --format="value($1)" 2>/dev/null
+}
+
+# Runs a script on one worker; stdin stays closed, so that ssh does not take ours.
+on_worker() {
+  gcloud compute tpus tpu-vm ssh "${where[@]}" --worker="$1" --command="$2" </dev/null
+}
+
+# On a worker the command is a session of its own, whose number is in a file: it
+# outlives a lost connection, and whoever comes next can end it.
+record() { printf '/tmp/morning-pod-%s-%s.pid' "$tpu" "$1"; }
+
+end_command() { # worker, signal, seconds to wait
+  local file
+  file=$(record "$1")
+  printf 'if [ -s %q ]; then p=$(cat %q); kill -%s -- -$p 2>/dev/null; for i in $(seq %s); do kill -0 -- -$p 2>/dev/null || break; sleep 0.1; done; kill -KILL -- -$p 2>/dev/null; rm -f %q; fi; true' \
+    "$file" "$file" "$2" "$(($3 * 10))" "$file"
+}
+
+start_command() { # worker, command ...
+  local worker=$1 file
+  file=$(record "$worker")
+  shift
+  printf '%s; cd %q || { echo "error: no folder %s on worker %s; copy the project there first" >&2; exit 2; }; setsid bash -c %q pod %s & wait $!' \
+    "$(end_command "$worker" TERM 5)" "$dir" "$dir" "$worker" \
+    "echo \$\$ > $file; exec \"\$@\"" "$(printf '%q ' "$@")"
+}
+
+workers=0
+stopping=''
+pids=()
+stop_all() {
+  stopping=1
+  echo 'stopping all workers; they save first' >&2
+  for ((w = 0; w < workers; w++)); do
+    on_worker "$w" "$(end_command "$w" TERM 120)" &
+  done
+}
+trap stop_all INT TERM
+
+for ((attempt = 0; attempt <= restarts; attempt++)); do
+  state=$(describe state)
+  if [ "$state" != READY ]; then
+    echo "the TPU $tpu is ${state:-gone}; create it again, then run the same command: it goes on from the newest checkpoint" >&2
+    exit 75
+  fi
+  workers=$(describe 'networkEndpoints[].ipAddress' | tr ';,' '\n\n' | grep -c .)
+  [ "$workers" -gt 0 ] || fail "gcloud lists no worker of $tpu"
+  pids=()
+  for ((w = 0; w < workers; w++)); do
+    on_worker "$w" "$(start_command "$w" "$@")" \
+      > >(sed -u "s/^/[$w] /") 2> >(sed -u "s/^/[$w] /" >&2) &
+    pids[w]=$!
+  done
+  worst=0 left=$workers ending=''
+  while [ "$left" -gt 0 ]; do
+    sleep 0.2
+    for ((w = 0; w < workers; w++)); do
+      if [ -z "${pids[w]}" ] || kill -0 "${pids[w]}" 2>/dev/null; then continue; fi
+      wait "${pids[w]}"
+      code=$?
+      pids[w]='' left=$((left - 1))
+      if [ "$code" -eq 0 ]; then continue; fi
+      [ "$worst" -eq 2 ] || worst=$code
+      # What went wrong on one worker is a mistake of the command's only if it
+      # said so before we ended it.
+      [ -z "$ending$stopping" ] || continue
+      ending=1
+      echo "worker $w ended with code $code" >&2
+      # The others can't go on without it.
+      for ((o = 0; o < workers; o++)); do
+        [ -z "${pids[o]}" ] || on_worker "$o" "$(end_command "$o" TERM 10)" >/dev/null 2>&1 &
+      done
+    done
+  done
+  if [ -n "$stopping" ]; then exit 130; fi
+  if [ "$worst" -eq 0 ]; then exit 0; fi
+  if [ "$worst" -eq 2 ]; then exit 2; fi
+  [ "$attempt" -lt "$restarts" ] || break
+  echo "restart $((attempt + 1)) of $restarts" >&2
+  sleep "${POD_RESTART_SECONDS:-10}"
+done
+echo "gave up after $restarts restarts" >&2
+exit 1
