@@ -66,6 +66,65 @@ def test_fifty_steps_are_the_same_on_eight_devices(bundle, tmp_path, variant):
   assert np.ptp(one['loss']) > 1e-3
 
 
+@pytest.fixture(scope='module')
+def one_device(bundle, tmp_path_factory):
+  return losses_of(runs.config(bundle), tmp_path_factory.mktemp('one'), 20)
+
+
+_SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+  ('data', 'model', 'fsdp'),
+  [
+    (8, 1, True),
+    (4, 2, False),
+    (4, 2, True),
+    (1, 8, False),
+    pytest.param(8, 1, False, marks=_SLOW),
+    pytest.param(2, 4, False, marks=_SLOW),
+    pytest.param(2, 4, True, marks=_SLOW),
+    pytest.param(1, 8, True, marks=_SLOW),
+  ],
+)
+def test_every_mesh_gives_the_losses_of_one_device(
+  bundle, tmp_path, one_device, data, model, fsdp
+):
+  c = runs.config(bundle, mesh__data=data, mesh__model=model, mesh__fsdp=fsdp)
+  here = losses_of(c, tmp_path, 20)
+  np.testing.assert_allclose(here['loss'], one_device['loss'], rtol=1e-5)
+
+
+def test_fully_sharded_state_is_spread_over_all_devices(bundle, tmp_path):
+  def largest_share(fsdp: bool) -> dict[str, float]:
+    c = runs.config(bundle, mesh__data=4, mesh__model=2, mesh__fsdp=fsdp)
+    data = pipeline.load(c.data)
+    run = train._Run(
+      c,
+      pipeline.assign_splits(data, c),
+      pipeline.fingerprint(data),
+      tmp_path / str(fsdp),
+    )
+    with jax.set_mesh(run.mesh):
+      state = run.start()
+    return {
+      jax.tree_util.keystr(path): max(
+        s.data.size for s in leaf.addressable_shards
+      )
+      / leaf.size
+      for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+      if leaf.ndim == 2
+    }
+
+  spread, plain = largest_share(True), largest_share(False)
+  kernel = ".params['content']['image']['dense1']['kernel']"
+  assert plain[kernel] == 1 / 2
+  assert spread[kernel] == 1 / 8
+  moments = [k for k in spread if k.endswith(kernel[len('.params') :])]
+  assert len(moments) == 3  # the weights and Adam's two moments
+  assert all(spread[k] == 1 / 8 for k in moments)
+
+
 @pytest.mark.parametrize(('trained_on', 'model_axis'), [(8, 1), (1, 1), (4, 2)])
 def test_a_checkpoint_evaluates_the_same_elsewhere(
   bundle, tmp_path, trained_on, model_axis
