@@ -156,3 +156,21 @@ class AccountTable:
   def __getitem__(self, rows: Array) -> AccountTable:
     """Gathers rows (or a slice of rows) of every array."""
     return jax.tree.map(lambda x: x[rows], self)
+
+
+@flax.struct.dataclass
+class Batch:
+  """What a training step reads; with one more axis in front, several steps.
+
+  Attributes:
+    brand_P: int32 [P], brand of each positive.
+    candidate_P: int32 [P], influencer of each positive.
+    brands: features of the positives' brands, P rows.
+    influencers: features of the positives' influencers and, behind them, of
+      the negatives, positive by positive: P rows, or P + P * N.
+  """
+
+  brand_P: Array
+  candidate_P: Array
+  brands: AccountTable
+  influencers: AccountTable
