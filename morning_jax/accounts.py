@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import flax.struct
 import jax
@@ -156,6 +156,13 @@ class AccountTable:
   def __getitem__(self, rows: Array) -> AccountTable:
     """Gathers rows (or a slice of rows) of every array."""
     return jax.tree.map(lambda x: x[rows], self)
+
+
+class Rows(Protocol):
+  """Accounts whose rows can be gathered: an AccountTable, or one on disk."""
+
+  def __getitem__(self, rows: Array, /) -> AccountTable:
+    """Gathers rows of every array."""
 
 
 @flax.struct.dataclass

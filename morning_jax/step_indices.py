@@ -107,6 +107,28 @@ def of_positives(
   )
 
 
+def host_device() -> jax.Device:
+  """Returns the CPU device that computes for the host.
+
+  Raises:
+    UserError: JAX is set up so that it can't compute what the accelerator
+      would.
+  """
+  kind = jax.random.key_impl(jax.random.key(0))
+  if kind != 'threefry2x32':
+    raise errors.UserError(
+      "config.data.placement='stream' needs JAX_DEFAULT_PRNG_IMPL=threefry2x32:"
+      f' {kind} draws other numbers on the host than on the device'
+    )
+  try:
+    return jax.local_devices(backend='cpu')[0]
+  except RuntimeError:
+    raise errors.UserError(
+      "config.data.placement='stream' computes indices on the CPU, which"
+      ' JAX_PLATFORMS rules out; add ",cpu" to it'
+    ) from None
+
+
 def make_on_host(
   config: ml_collections.ConfigDict,
   split: splits.Split,
@@ -127,22 +149,9 @@ def make_on_host(
     A function from a step to its indices, NumPy arrays.
 
   Raises:
-    UserError: JAX is set up so that the host can't compute what the device
-      would.
+    UserError: see `host_device`.
   """
-  if jax.config.jax_default_prng_impl != 'threefry2x32':
-    raise errors.UserError(
-      "config.data.placement='stream' needs JAX_DEFAULT_PRNG_IMPL=threefry2x32:"
-      f' {jax.config.jax_default_prng_impl} draws other numbers on the host'
-      ' than on the device'
-    )
-  try:
-    cpu = jax.local_devices(backend='cpu')[0]
-  except RuntimeError:
-    raise errors.UserError(
-      "config.data.placement='stream' computes indices on the CPU, which"
-      f' JAX_PLATFORMS={jax.config.jax_platforms} rules out; add ",cpu"'
-    ) from None
+  cpu = host_device()
   num_positives = len(split.brand_P)
   lists = negatives.make_positive_lists(
     split.brand_P,

@@ -70,7 +70,7 @@ class TrainingData:
 
 def put_data(
   split: splits.Split,
-  table: accounts_lib.AccountTable | None,
+  table: accounts_lib.Rows,
   mesh: Mesh,
   *,
   graph: Any = None,
@@ -79,7 +79,7 @@ def put_data(
 
   Args:
     split: what is trained on.
-    table: features of all accounts, on the host; None leaves them there.
+    table: features of all accounts; put on device if it is an AccountTable.
     mesh: the mesh.
     graph: the attribute graph, where the model takes it.
 
@@ -98,7 +98,9 @@ def put_data(
     return sharding.put(x.astype(np.int32), replicated)
 
   return TrainingData(
-    table=sharding.put_rows(table, mesh),
+    table=sharding.put_rows(table, mesh)
+    if isinstance(table, accounts_lib.AccountTable)
+    else None,
     lists=jax.tree.map(put, lists),
     brand_row_B=put(split.brand_row_B),
     candidate_row_M=put(split.candidate_row_M),
