@@ -29,11 +29,10 @@ import numpy as np
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
-from morning_jax.graph import account_attributes
+from morning_jax.data import record_layout
 
 FORMAT_VERSION = 1
 _INDEX = 'index.json'
-_CHECKSUM = 'crc32'
 _BLOCK_BYTES = 64 << 20  # of the rows that are made at a time
 _FILE_BYTES = 1 << 30
 # Rows are drawn at random: one record a chunk, nothing read ahead. Features
@@ -68,74 +67,6 @@ def fingerprint(
     )
     digest.update(array.data)
   return digest.hexdigest()
-
-
-def _columns(table: accounts_lib.AccountTable) -> dict[str, np.ndarray]:
-  """Lists a table's arrays by name, the widest types first."""
-  columns = {f'features/{k}': v for k, v in table.features.items()}
-  if table.held is not None:
-    columns |= {
-      'held/index': table.held.index,
-      'held/weight': table.held.weight,
-    }
-  return columns | {f'present/{k}': v for k, v in table.present.items()}
-
-
-def _table(
-  names: list[str], column: Callable[[str], np.ndarray]
-) -> accounts_lib.AccountTable:
-  """Makes a table of arrays that are named as `_columns` names them."""
-  parts: dict[str, dict[str, np.ndarray]] = {'features': {}, 'present': {}}
-  for name in names:
-    part, _, leaf = name.partition('/')
-    parts.setdefault(part, {})[leaf] = column(name)
-  held: Any = parts.pop('held', None)
-  return accounts_lib.AccountTable(
-    **parts,
-    held=None if held is None else account_attributes.HeldAttributes(**held),
-  )
-
-
-def _layout(table: accounts_lib.AccountTable) -> np.dtype:
-  """Returns the record of one row of a table."""
-  fields: list[Any] = [(_CHECKSUM, '<u4')]
-  for name, x in _columns(table).items():
-    fields.append((name, x.dtype.newbyteorder('<'), x.shape[1:]))
-  return np.dtype(fields, align=True)
-
-
-def _described(layout: np.dtype) -> dict[str, Any]:
-  """Returns a record's layout as JSON values."""
-  assert layout.fields is not None
-  return {
-    'bytes': layout.itemsize,
-    'fields': [
-      {
-        'name': name,
-        'type': kind.base.str,
-        'shape': list(kind.shape),
-        'offset': offset,
-      }
-      for name, (kind, offset, *_) in layout.fields.items()
-    ],
-  }
-
-
-def _from_description(described: Mapping[str, Any]) -> np.dtype:
-  fields = described['fields']
-  return np.dtype(
-    {
-      'names': [f['name'] for f in fields],
-      'formats': [(f['type'], tuple(f['shape'])) for f in fields],
-      'offsets': [f['offset'] for f in fields],
-      'itemsize': described['bytes'],
-    }
-  )
-
-
-def _checksum(row: int, record: bytes | memoryview) -> int:
-  # Starts from the row, so that a record in another's place is noticed.
-  return zlib.crc32(record[4:], row & 0xFFFFFFFF)
 
 
 def _digest(content: Mapping[str, Any]) -> int:
@@ -224,7 +155,7 @@ def _write_files(
   block_bytes: int,
   file_bytes: int,
 ) -> None:
-  layout = _layout(rows_of(slice(0, 1)))
+  layout = record_layout.layout_of(rows_of(slice(0, 1)))
   files: list[dict[str, Any]] = []
   per_file = max(1, file_bytes // layout.itemsize)
   for start in range(0, num_rows, per_file):
@@ -240,7 +171,7 @@ def _write_files(
   content = {
     'format_version': FORMAT_VERSION,
     'made_from': made_from,
-    'record': _described(layout),
+    'record': record_layout.describe(layout),
     'files': files,
   }
   (folder / _INDEX).write_text(
@@ -261,7 +192,7 @@ def _records(
   per_block = max(1, block_bytes // size)
   for first in range(start, stop, per_block):
     table = rows_of(slice(first, min(stop, first + per_block)))
-    columns = _columns(table)
+    columns = record_layout.columns_of(table)
     # Zeros: padding between fields is under the checksum too.
     block = np.zeros(len(next(iter(columns.values()))), layout)
     for name, x in columns.items():
@@ -269,7 +200,10 @@ def _records(
     whole = block.tobytes()
     for i in range(len(block)):
       record = memoryview(whole)[i * size : (i + 1) * size]
-      yield _checksum(first + i, record).to_bytes(4, 'little') + record[4:]
+      yield (
+        record_layout.checksum(first + i, record).to_bytes(4, 'little')
+        + record[4:]
+      )
 
 
 class AccountRecords:
@@ -298,12 +232,14 @@ class AccountRecords:
         raise ValueError('it fails its checksum')
       if content['made_from'] != made_from:
         raise ValueError('it was made from other data')
-      self._layout = _from_description(content['record'])
+      self._layout = record_layout.from_description(content['record'])
       files = [(f['name'], f['rows'], f['bytes']) for f in content['files']]
     except (OSError, ValueError, KeyError, TypeError) as e:
       raise self._damaged(index, e) from e
     self.row_bytes = self._layout.itemsize
-    self._names = [n for n in self._layout.names or () if n != _CHECKSUM]
+    self._names = [
+      n for n in self._layout.names or () if n != record_layout.CHECKSUM
+    ]
     self._first = np.cumsum([0, *(rows for _, rows, _ in files)])
     self._files = [self._path / name for name, _, _ in files]
     self._readers = []
@@ -360,10 +296,12 @@ class AccountRecords:
       except (ValueError, RuntimeError, IndexError) as e:
         raise self._damaged(path, e) from e
       for row, record in zip(wanted.tolist(), records, strict=True):
-        if len(record) != self.row_bytes or _checksum(
+        if len(record) != self.row_bytes or record_layout.checksum(
           row, record
         ) != int.from_bytes(record[:4], 'little'):
           raise self._damaged(path, f'row {row} fails its checksum')
       parts += records
     whole = np.frombuffer(b''.join(parts), self._layout)
-    return _table(self._names, lambda name: np.ascontiguousarray(whole[name]))
+    return record_layout.table_of(
+      self._names, lambda name: np.ascontiguousarray(whole[name])
+    )
