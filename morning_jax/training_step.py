@@ -138,9 +138,13 @@ def gather(
   return accounts_lib.Batch(
     brand_P=indices.brand_P,
     candidate_P=indices.candidate_P,
-    brands=data.table[data.brand_row_B[indices.brand_P]],
-    influencers=data.table[data.candidate_row_M[indices.influencers]],
+    brands=_shard(data.table[data.brand_row_B[indices.brand_P]]),
+    influencers=_shard(data.table[data.candidate_row_M[indices.influencers]]),
   )
+
+
+def _shard(rows: accounts_lib.AccountTable) -> accounts_lib.AccountTable:
+  return jax.tree.map(sharding.shard_rows, rows)
 
 
 def make_loss(
@@ -224,8 +228,8 @@ def make_batch_loss(
     brand_P, candidate_P = batch.brand_P, batch.candidate_P
     brand, influencer = model.apply(
       {'params': params},
-      jax.tree.map(sharding.shard_rows, batch.brands),
-      jax.tree.map(sharding.shard_rows, batch.influencers),
+      batch.brands,
+      batch.influencers,
       graph=data.graph,
       train=True,
       rngs={'dropout': dropout_key},
@@ -374,8 +378,6 @@ def make_run_steps(
     def one_step(
       state: TrainState, batch: accounts_lib.Batch | None
     ) -> tuple[TrainState, losses.Parts]:
-      key = jax.random.fold_in(step_key, state.step)
-      negative_key, dropout_key = step_indices.step_keys(key)
       if batch is None:
         places = step_indices.places_of_step(
           config,
@@ -385,7 +387,14 @@ def make_run_steps(
         )
         epoch = state.step // steps_per_epoch - first_epoch
         positives = order_ExP[epoch, places]
+      key = jax.random.fold_in(step_key, state.step)
+      negative_key, dropout_key = step_indices.step_keys(key)
+      if batch is None:
         batch = gather(config, data, positives, negative_key)
+      else:
+        batch = batch.replace(
+          brands=_shard(batch.brands), influencers=_shard(batch.influencers)
+        )
       return update(
         lambda params: of_batch(model, params, data, batch, dropout_key),
         optimizer,

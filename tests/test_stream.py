@@ -341,7 +341,7 @@ def damage(folder, kind):
     file.unlink()
   elif kind == 'flipped':
     # In the middle of the file's first record.
-    data[stored['content']['record']['bytes'] // 2 + 65_536] ^= 1
+    data[stored['content']['record']['bytes'] // 2 + 200] ^= 1
     file.write_bytes(data)
   elif kind == 'swapped':
     other = folder / 'rows-00002.array_record'
