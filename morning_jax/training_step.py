@@ -8,6 +8,7 @@ exactly the steps of one that was not.
 from __future__ import annotations
 
 from collections.abc import Callable
+import dataclasses
 import functools
 from typing import Any
 
@@ -392,8 +393,10 @@ def make_run_steps(
       if batch is None:
         batch = gather(config, data, positives, negative_key)
       else:
-        batch = batch.replace(
-          brands=_shard(batch.brands), influencers=_shard(batch.influencers)
+        batch = dataclasses.replace(
+          batch,
+          brands=_shard(batch.brands),
+          influencers=_shard(batch.influencers),
         )
       return update(
         lambda params: of_batch(model, params, data, batch, dropout_key),

@@ -131,6 +131,7 @@ def test_batches_are_the_rows_of_the_table(
   )
   leaf = first.influencers.present['content_text']
   assert leaf.shape[1] == batch_size * (1 + drawn)
+  leaf = first.brands.present['content_text']
   where = leaf.sharding.devices_indices_map(leaf.shape).values()
   assert len({str(index) for index in where}) == shares
 
