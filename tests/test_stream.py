@@ -167,11 +167,13 @@ def test_a_resumed_run_gives_the_same_bits(bundle, place, tmp_path):
 
 
 def test_a_resumed_run_may_change_the_placement(bundle, place, tmp_path):
+  # A rate that does not know how long the run will be.
+  changes = {**SMALL, 'optimizer__schedule': 'constant'}
   device = train.train(
-    runs.config(bundle, train__epochs=8, **SMALL), tmp_path / 'a'
+    runs.config(bundle, train__epochs=8, **changes), tmp_path / 'a'
   )
-  train.train(streamed(bundle, place, **SMALL), tmp_path / 'b')
-  more = runs.config(bundle, train__epochs=8, **SMALL)
+  train.train(streamed(bundle, place, **changes), tmp_path / 'b')
+  more = runs.config(bundle, train__epochs=8, **changes)
   outcome = train.train(more, tmp_path / 'b')
   assert outcome.step == device.step
   meta = checkpoint.Checkpoints(tmp_path / 'b', read_only=True).read_meta(
@@ -182,7 +184,7 @@ def test_a_resumed_run_may_change_the_placement(bundle, place, tmp_path):
     runs.final_arrays(tmp_path / name)["params['content']['text']['gain']"]
     for name in 'ab'
   )
-  np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+  np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
 
 
 def test_the_wait_is_said_and_written(bundle, place, tmp_path, capsys):
