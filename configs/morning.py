@@ -46,6 +46,14 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.data.folds = 0
   # One of the folds, from 0; below 0: all of them, one after another.
   c.data.fold = -1
+  # Where the accounts' features lie: 'device', sharded over `data`, or
+  # 'stream', on disk, read ahead of the device (docs/streaming.md).
+  c.data.placement = 'device'
+  # Of 'stream': where the features are written; a folder inside the working
+  # folder if unset. Runs may share it.
+  c.data.stream_dir = config_dict.placeholder(str)
+  c.data.stream_mib = 256  # most MiB of batches in one dispatch, all devices'
+  c.data.stream_threads = 2  # dispatches that are loaded at a time
 
   c.mesh = ml_collections.ConfigDict()
   c.mesh.data = -1  # what `model` leaves

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import flax.struct
 import jax
@@ -156,3 +156,28 @@ class AccountTable:
   def __getitem__(self, rows: Array) -> AccountTable:
     """Gathers rows (or a slice of rows) of every array."""
     return jax.tree.map(lambda x: x[rows], self)
+
+
+class Rows(Protocol):
+  """Accounts whose rows can be gathered: an AccountTable, or one on disk."""
+
+  def __getitem__(self, rows: Array, /) -> AccountTable:
+    """Gathers rows of every array."""
+
+
+@flax.struct.dataclass
+class Batch:
+  """What a training step reads; with one more axis in front, several steps.
+
+  Attributes:
+    brand_P: int32 [P], brand of each positive.
+    candidate_P: int32 [P], influencer of each positive.
+    brands: features of the positives' brands, P rows.
+    influencers: features of the positives' influencers and, behind them, of
+      the negatives, positive by positive: P rows, or P + P * N.
+  """
+
+  brand_P: Array
+  candidate_P: Array
+  brands: AccountTable
+  influencers: AccountTable

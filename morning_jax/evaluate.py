@@ -51,7 +51,7 @@ class Scorer:
   def __init__(
     self,
     model: morning.Morning,
-    table: accounts_lib.AccountTable,
+    table: accounts_lib.Rows,
     mesh: Mesh,
     *,
     batch_size: int,

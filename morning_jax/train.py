@@ -26,6 +26,7 @@ from morning_jax import evaluate as evaluate_lib
 from morning_jax import optimizer as optimizer_lib
 from morning_jax import processes
 from morning_jax import sharding
+from morning_jax import step_input
 from morning_jax import training_step
 from morning_jax.data import pipeline
 from morning_jax.data import splits as splits_lib
@@ -46,6 +47,8 @@ _FREE_FIELDS = (
   'train.epochs',
   'data.bundle',
   'data.data_dir',
+  'data.placement',
+  'data.stream',
 )
 
 
@@ -156,6 +159,7 @@ class _Run:
     workdir: pathlib.Path,
   ):
     _check_numbers(config)
+    step_input.check(config)
     self.config = config
     self.dataset = dataset
     self.data_fingerprint = data_fingerprint
@@ -179,14 +183,6 @@ class _Run:
     batch_size = config.train.batch_size
     self.steps_per_epoch = max(1, self.num_positives // batch_size)
     self.num_steps = config.train.epochs * self.steps_per_epoch
-    # Dispatches of one length, and an evaluation after so many of them: every
-    # other length would be another program to compile.
-    wanted = max(
-      1, round(config.evaluation.every_epochs * self.steps_per_epoch)
-    )
-    dispatches = -(-wanted // config.train.steps_per_call)
-    self.steps_per_call = -(-wanted // dispatches)
-    self.evaluate_every = dispatches * self.steps_per_call
     self.schedule = optimizer_lib.make_schedule(
       config.optimizer,
       steps_per_epoch=self.steps_per_epoch,
@@ -212,8 +208,39 @@ class _Run:
       graph=graph,
       fsdp=config.mesh.fsdp,
     )
-    table = pipeline.account_table(
-      dataset, self.kinds, self.fitted, attribute_names=self.attribute_names
+    self.run_steps = training_step.make_run_steps(
+      config,
+      self.model,
+      optimizer,
+      steps_per_epoch=self.steps_per_epoch,
+      state_shardings=jax.tree.map(lambda x: x.sharding, self.abstract_state),
+      mesh=self.mesh,
+    )
+    table = step_input.open_table(
+      config,
+      dataset,
+      data_fingerprint,
+      kinds=self.kinds,
+      fitted=self.fitted,
+      attribute_names=self.attribute_names,
+      workdir=workdir,
+    )
+    # Dispatches of one length, and an evaluation after so many of them: every
+    # other length would be another program to compile.
+    wanted = max(
+      1, round(config.evaluation.every_epochs * self.steps_per_epoch)
+    )
+    dispatches = -(-wanted // step_input.steps_per_dispatch(config, table))
+    self.steps_per_call = -(-wanted // dispatches)
+    self.evaluate_every = dispatches * self.steps_per_call
+    self.stream = step_input.open_stream(
+      config,
+      table,
+      self.split,
+      self.mesh,
+      steps_per_epoch=self.steps_per_epoch,
+      num_steps=self.num_steps,
+      next_stop=self.next_stop,
     )
     self.data = training_step.put_data(
       self.split, table, self.mesh, graph=graph
@@ -224,14 +251,6 @@ class _Run:
       self.mesh,
       batch_size=config.evaluation.batch_size,
       graph=graph,
-    )
-    self.run_steps = training_step.make_run_steps(
-      config,
-      self.model,
-      optimizer,
-      steps_per_epoch=self.steps_per_epoch,
-      state_shardings=jax.tree.map(lambda x: x.sharding, self.abstract_state),
-      mesh=self.mesh,
     )
 
   @property
@@ -348,6 +367,13 @@ class _Run:
     length = self.steps_per_call
     return min(self.num_steps, (step // length + 1) * length)
 
+  def take_steps(
+    self, state: training_step.TrainState, step: int, stop: int
+  ) -> tuple[training_step.TrainState, dict[str, jax.Array]]:
+    """Dispatches the steps from one up to another; see `make_run_steps`."""
+    batches = self.stream and self.stream.batches(step, stop)
+    return self.run_steps(state, self.data, batches, length=stop - step)
+
   def patience_is_over(self) -> bool:
     """Tells whether the validation MAP has stopped rising."""
     patience = self.config.evaluation.patience
@@ -419,6 +445,8 @@ def _loop(
       count = len(values['loss'])
       means = {k: float(v.mean()) for k, v in values.items()}
       means['learning_rate'] = float(run.schedule(first + count - 1))
+      if run.stream:
+        means['input_wait'] = run.stream.clock.settle()
       scalars_out.write(first + count, 'train', means)
       bar.advance(count * batch_size, loss=f'{means["loss"]:.4g}')
 
@@ -433,7 +461,7 @@ def _loop(
         save(None)
         return step, False
       stop = run.next_stop(step)
-      state, on_device = run.run_steps(state, run.data, length=stop - step)
+      state, on_device = run.take_steps(state, step, stop)
       settle()  # of the dispatch before, while this one runs
       pending = (step, on_device)
       step = stop
@@ -544,6 +572,8 @@ def train(
     scalars_out = tensorboard.Scalars(workdir, first_step=step)
     try:
       step, finished = _loop(run, state, scalars_out, termination)
+      if run.stream:
+        console.say(run.stream.clock.summary())
       run.checkpoints.wait()
       if not finished:
         console.say(
@@ -553,6 +583,8 @@ def train(
         return Outcome(finished=False, step=step, metrics={})
       results = _finish(run)
     finally:
+      if run.stream:
+        run.stream.close()
       run.checkpoints.close()
       scalars_out.close()
   evaluate_lib.write_metrics(workdir / METRICS_FILE, results)

@@ -8,6 +8,7 @@ exactly the steps of one that was not.
 from __future__ import annotations
 
 from collections.abc import Callable
+import dataclasses
 import functools
 from typing import Any
 
@@ -27,6 +28,7 @@ from morning_jax import negatives
 from morning_jax import ring
 from morning_jax import ring_sums
 from morning_jax import sharding
+from morning_jax import step_indices
 from morning_jax.data import splits
 from morning_jax.model import morning
 
@@ -48,7 +50,8 @@ class TrainingData:
   """All that a step reads, on device.
 
   Attributes:
-    table: features of all accounts, rows sharded over `data`.
+    table: features of all accounts, rows sharded over `data`; None where the
+      host brings each batch's.
     lists: the positives of each brand.
     brand_row_B: account row of each training brand.
     candidate_row_M: account row of each training influencer.
@@ -57,7 +60,7 @@ class TrainingData:
     graph: the attribute graph, where the model takes it.
   """
 
-  table: accounts_lib.AccountTable
+  table: accounts_lib.AccountTable | None
   lists: negatives.PositiveLists
   brand_row_B: jax.Array
   candidate_row_M: jax.Array
@@ -68,7 +71,7 @@ class TrainingData:
 
 def put_data(
   split: splits.Split,
-  table: accounts_lib.AccountTable,
+  table: accounts_lib.Rows,
   mesh: Mesh,
   *,
   graph: Any = None,
@@ -77,7 +80,7 @@ def put_data(
 
   Args:
     split: what is trained on.
-    table: features of all accounts, on the host.
+    table: features of all accounts; put on device if it is an AccountTable.
     mesh: the mesh.
     graph: the attribute graph, where the model takes it.
 
@@ -96,7 +99,9 @@ def put_data(
     return sharding.put(x.astype(np.int32), replicated)
 
   return TrainingData(
-    table=sharding.put_rows(table, mesh),
+    table=sharding.put_rows(table, mesh)
+    if isinstance(table, accounts_lib.AccountTable)
+    else None,
     lists=jax.tree.map(put, lists),
     brand_row_B=put(split.brand_row_B),
     candidate_row_M=put(split.candidate_row_M),
@@ -106,7 +111,76 @@ def put_data(
   )
 
 
+def gather(
+  config: ml_collections.ConfigDict,
+  data: TrainingData,
+  positive_P: jax.Array,
+  negative_key: jax.Array,
+) -> accounts_lib.Batch:
+  """Gathers a batch's accounts from the table on device.
+
+  Args:
+    config: the whole configuration.
+    data: what lies on device.
+    positive_P: the positives of the batch.
+    negative_key: what negatives are drawn with.
+
+  Returns:
+    The batch.
+  """
+  indices = step_indices.of_positives(
+    config,
+    data.lists,
+    data.brand_P[positive_P],
+    data.candidate_P[positive_P],
+    negative_key,
+  )
+  assert data.table is not None
+  return accounts_lib.Batch(
+    brand_P=indices.brand_P,
+    candidate_P=indices.candidate_P,
+    brands=_shard(data.table[data.brand_row_B[indices.brand_P]]),
+    influencers=_shard(data.table[data.candidate_row_M[indices.influencers]]),
+  )
+
+
+def _shard(rows: accounts_lib.AccountTable) -> accounts_lib.AccountTable:
+  return jax.tree.map(sharding.shard_rows, rows)
+
+
 def make_loss(
+  config: ml_collections.ConfigDict, *, ring_unroll: int = 1
+) -> Callable[..., losses.Parts]:
+  """Makes the loss of positives whose accounts lie on device.
+
+  Args:
+    config: the whole configuration.
+    ring_unroll: blocks of scores in one loop body, where devices form a ring.
+
+  Returns:
+    A function of (model, params, data, positives of the batch, key) that
+    returns the loss parts.
+
+  Raises:
+    UserError: the loss is unknown, or a number is out of range.
+  """
+  of_batch = make_batch_loss(config, ring_unroll=ring_unroll)
+
+  def of_positives(
+    model: morning.Morning,
+    params: Any,
+    data: TrainingData,
+    positive_P: jax.Array,
+    key: jax.Array,
+  ) -> losses.Parts:
+    negative_key, dropout_key = step_indices.step_keys(key)
+    batch = gather(config, data, positive_P, negative_key)
+    return of_batch(model, params, data, batch, dropout_key)
+
+  return of_positives
+
+
+def make_batch_loss(
   config: ml_collections.ConfigDict, *, ring_unroll: int = 1
 ) -> Callable[..., losses.Parts]:
   """Makes the loss of a batch from the `loss` and `train` configuration.
@@ -116,8 +190,8 @@ def make_loss(
     ring_unroll: blocks of scores in one loop body, where devices form a ring.
 
   Returns:
-    A function of (model, params, data, positives of the batch, key) that
-    returns the loss parts.
+    A function of (model, params, data, batch, dropout key) that returns the
+    loss parts.
 
   Raises:
     UserError: the loss is unknown, or a number is out of range.
@@ -149,26 +223,14 @@ def make_loss(
     model: morning.Morning,
     params: Any,
     data: TrainingData,
-    positive_P: jax.Array,
-    key: jax.Array,
+    batch: accounts_lib.Batch,
+    dropout_key: jax.Array,
   ) -> losses.Parts:
-    negative_key, dropout_key = jax.random.split(key)
-    brand_P = data.brand_P[positive_P]
-    candidate_P = data.candidate_P[positive_P]
-    influencers = candidate_P
-    if loss.kind == 'triplet':
-      negative_PxN = negatives.draw(
-        negative_key, data.lists, brand_P, count=config.train.negatives
-      )
-      influencers = jnp.concatenate([candidate_P, negative_PxN.ravel()])
-
-    def gather(rows: jax.Array) -> accounts_lib.AccountTable:
-      return jax.tree.map(sharding.shard_rows, data.table[rows])
-
+    brand_P, candidate_P = batch.brand_P, batch.candidate_P
     brand, influencer = model.apply(
       {'params': params},
-      gather(data.brand_row_B[brand_P]),
-      gather(data.candidate_row_M[influencers]),
+      batch.brands,
+      batch.influencers,
       graph=data.graph,
       train=True,
       rngs={'dropout': dropout_key},
@@ -191,9 +253,7 @@ def make_loss(
         score_weights=_SCORE_WEIGHTS if loss.regularize_scores else {},
       )
     elif loss.sharding == 'ring' and (
-      axes := ring.choose_axes(
-        jax.sharding.get_abstract_mesh(), len(positive_P)
-      )
+      axes := ring.choose_axes(jax.sharding.get_abstract_mesh(), len(brand_P))
     ):
       parts = ring.all_pairs_sharded(
         dict(brand),
@@ -285,13 +345,13 @@ def make_run_steps(
     mesh: the mesh.
 
   Returns:
-    A jitted function of (state, data, length=S) that donates the state and
-    returns the state S steps on, and scalars of each step, [S]. Call it under
-    `jax.set_mesh`.
+    A jitted function of (state, data, batches, length=S) that donates the state
+    and returns the state S steps on, and scalars of each step, [S]. `batches`
+    are the S batches that start at the state's step, or None to gather them
+    from `data.table`. Call it under `jax.set_mesh`.
   """
-  loss = make_loss(config)
-  order_key, step_key = jax.random.split(jax.random.key(config.seed))
-  batch_size = config.train.batch_size
+  of_batch = make_batch_loss(config)
+  order_key, step_key = step_indices.seed_keys(config)
 
   @functools.partial(
     jax.jit,
@@ -300,33 +360,51 @@ def make_run_steps(
     out_shardings=(state_shardings, sharding.replicated(mesh)),
   )
   def run_steps(
-    state: TrainState, data: TrainingData, *, length: int
+    state: TrainState,
+    data: TrainingData,
+    batches: accounts_lib.Batch | None = None,
+    *,
+    length: int,
   ) -> tuple[TrainState, losses.Parts]:
     num_positives = len(data.brand_P)
     first_epoch = state.step // steps_per_epoch
     epochs = first_epoch + jnp.arange(-(-length // steps_per_epoch) + 1)
+    if batches is None:
+      order_ExP = jax.vmap(
+        lambda epoch: step_indices.order_of_epoch(
+          config, order_key, epoch, num_positives
+        )
+      )(epochs)
 
-    def order_of(epoch: jax.Array) -> jax.Array:
-      if not config.train.shuffle:
-        return jnp.arange(num_positives)
-      return jax.random.permutation(
-        jax.random.fold_in(order_key, epoch), num_positives
-      )
-
-    order_ExP = jax.vmap(order_of)(epochs)
-
-    def one_step(state: TrainState, _: None) -> tuple[TrainState, losses.Parts]:
-      place = (state.step % steps_per_epoch) * batch_size
-      places = (place + jnp.arange(batch_size)) % num_positives
-      positives = order_ExP[state.step // steps_per_epoch - first_epoch, places]
+    def one_step(
+      state: TrainState, batch: accounts_lib.Batch | None
+    ) -> tuple[TrainState, losses.Parts]:
+      if batch is None:
+        places = step_indices.places_of_step(
+          config,
+          state.step,
+          steps_per_epoch=steps_per_epoch,
+          num_positives=num_positives,
+        )
+        epoch = state.step // steps_per_epoch - first_epoch
+        positives = order_ExP[epoch, places]
       key = jax.random.fold_in(step_key, state.step)
+      negative_key, dropout_key = step_indices.step_keys(key)
+      if batch is None:
+        batch = gather(config, data, positives, negative_key)
+      else:
+        batch = dataclasses.replace(
+          batch,
+          brands=_shard(batch.brands),
+          influencers=_shard(batch.influencers),
+        )
       return update(
-        lambda params: loss(model, params, data, positives, key),
+        lambda params: of_batch(model, params, data, batch, dropout_key),
         optimizer,
         state,
       )
 
-    return jax.lax.scan(one_step, state, None, length=length)
+    return jax.lax.scan(one_step, state, batches, length=length)
 
   return run_steps
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import hashlib
 import sys
@@ -192,8 +192,31 @@ def account_table(
   Returns:
     The table on the host, as NumPy arrays.
   """
-  values, present = {}, {}
-  held = None
+  rows_of = account_rows(
+    dataset, kinds, fitted, attribute_names=attribute_names
+  )
+  return rows_of(slice(None))
+
+
+def account_rows(
+  dataset: accounts_lib.Dataset,
+  kinds: Mapping[str, str],
+  fitted: Mapping[str, transforms.Fitted],
+  *,
+  attribute_names: Sequence[str] = (),
+) -> Callable[[slice], accounts_lib.AccountTable]:
+  """Prepares to collect transformed features some rows at a time.
+
+  Args:
+    dataset: the data set.
+    kinds: feature -> kind of transform, of the features to collect.
+    fitted: what `fit_transforms` returned.
+    attribute_names: of the model's attributes, in order.
+
+  Returns:
+    A function from a slice of the accounts to their rows of the table.
+  """
+  lists = None
   if accounts_lib.ATTRIBUTE_LIST in kinds:
     assert dataset.attributes is not None
     matched, _ = account_attributes.match_by_name(
@@ -202,20 +225,28 @@ def account_table(
     lists = account_attributes.account_attributes(
       matched, len(dataset.accounts)
     )
-    held = jax.device_get(lists[slice(None)])
-  for feature, kind in kinds.items():
-    if feature == accounts_lib.ATTRIBUTE_LIST:
-      continue
-    x_AxF = transforms.apply(
-      kind, dataset.features[feature], fitted.get(feature, {})
+
+  def rows_of(rows: slice) -> accounts_lib.AccountTable:
+    values, present = {}, {}
+    for feature, kind in kinds.items():
+      if feature == accounts_lib.ATTRIBUTE_LIST:
+        continue
+      x_AxF = transforms.apply(
+        kind, dataset.features[feature][rows], fitted.get(feature, {})
+      )
+      # A row is NaN as a whole or not at all; the reader made sure.
+      has_A = ~np.isnan(x_AxF[:, 0])
+      values[feature] = (
+        x_AxF if has_A.all() else np.where(has_A[:, None], x_AxF, np.float32(0))
+      )
+      present[feature] = has_A
+    return accounts_lib.AccountTable(
+      features=values,
+      present=present,
+      held=None if lists is None else jax.device_get(lists[rows]),
     )
-    # A row is NaN as a whole or not at all; the reader made sure.
-    has_A = ~np.isnan(x_AxF[:, 0])
-    values[feature] = (
-      x_AxF if has_A.all() else np.where(has_A[:, None], x_AxF, np.float32(0))
-    )
-    present[feature] = has_A
-  return accounts_lib.AccountTable(features=values, present=present, held=held)
+
+  return rows_of
 
 
 def unknown_attributes(
