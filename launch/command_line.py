@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import difflib
+import functools
 import os
 import pathlib
 import runpy
@@ -103,7 +104,7 @@ def _fail(message: str) -> NoReturn:
   sys.exit(2)
 
 
-def _parse_flags(argv: list[str]) -> list[str]:
+def _parse_flags(argv: list[str], *, arguments: int = 0) -> list[str]:
   asks_for_help = any(word.startswith(('--help', '-help')) for word in argv)
   try:
     if 'config' in flags.FLAGS and not asks_for_help:
@@ -115,20 +116,23 @@ def _parse_flags(argv: list[str]) -> list[str]:
     _fail(str(e))
   except (flags.Error, AttributeError, TypeError, ValueError, KeyError) as e:
     _fail(f'in the flags: {e.args[0] if e.args else e}; --help shows examples')
-  if len(rest) > 1:
+  if len(rest) > 1 + arguments:
     _fail(
-      f'in the flags: unexpected argument {rest[1]!r}; every option has the'
-      ' form --name=value'
+      f'in the flags: unexpected argument {rest[1 + arguments]!r}; every'
+      ' option has the form --name=value'
     )
   return rest
 
 
-def run(main: Callable[[list[str]], int | None]) -> NoReturn:
+def run(
+  main: Callable[[list[str]], int | None], *, arguments: int = 0
+) -> NoReturn:
   """Parses the flags and runs `main`; never returns.
 
   Args:
     main: takes argv and returns the exit code, None for 0. A
       `errors.UserError` that it raises is printed as one line, exit code 2.
+    arguments: how many words without `--` there may be.
   """
 
   def guarded(argv: list[str]) -> int | None:
@@ -146,5 +150,8 @@ def run(main: Callable[[list[str]], int | None]) -> NoReturn:
 
   logging.set_verbosity(logging.ERROR)
   logging.use_absl_handler()
-  app.run(guarded, flags_parser=_parse_flags)
+  app.run(
+    guarded,
+    flags_parser=functools.partial(_parse_flags, arguments=arguments),
+  )
   raise AssertionError('app.run always exits')
