@@ -18,12 +18,20 @@ from typing import Any, NoReturn
 from absl import app
 from absl import flags
 from absl import logging
+import jax
 from ml_collections import config_flags
 
 from morning_jax import errors
 
 DEFAULT_CONFIG = str(
   pathlib.Path(__file__).resolve().parent.parent / 'configs' / 'morning.py'
+)
+
+_COMPILATION_CACHE = flags.DEFINE_string(
+  'compilation_cache',
+  None,
+  'Folder that keeps compiled programs for the next run, of this or any other'
+  ' launcher. Example: --compilation_cache=/tmp/jax_cache',
 )
 
 
@@ -99,6 +107,25 @@ def _flat(fields: dict[str, Any], prefix: str = '') -> dict[str, Any]:
   return out
 
 
+def _keep_programs(folder: str) -> None:
+  """Keeps every compiled program in a folder, however fast it compiled.
+
+  Raises:
+    UserError: the folder can't be made or written.
+  """
+  try:
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    writable = os.access(folder, os.W_OK)
+  except OSError:
+    writable = False
+  if not writable:
+    raise errors.UserError(
+      f'--compilation_cache={folder}: is no folder that can be written'
+    )
+  jax.config.update('jax_compilation_cache_dir', folder)
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
+
+
 def _fail(message: str) -> NoReturn:
   print(f'error: {" ".join(message.split())}', file=sys.stderr, flush=True)
   sys.exit(2)
@@ -137,6 +164,8 @@ def run(
 
   def guarded(argv: list[str]) -> int | None:
     try:
+      if _COMPILATION_CACHE.value:
+        _keep_programs(_COMPILATION_CACHE.value)
       return main(argv)
     except errors.UserError as e:
       _fail(str(e))

@@ -86,9 +86,15 @@ COUNTS = {
 }
 
 
-@pytest.mark.parametrize('name', COUNTS)
+@pytest.mark.parametrize(
+  'name',
+  [
+    # Every start is a process that compiles from nothing.
+    pytest.param(n, marks=pytest.mark.slow) if n == 'startup' else n
+    for n in COUNTS
+  ],
+)
 def test_every_benchmark_runs(name, tmp_path):
-  # Every start is a process.
   repeats = 1 if name == 'startup' else 2
   options = dataclasses.replace(QUICK, folder=str(tmp_path), repeats=repeats)
   figures = list(registry.BENCHMARKS[name](options, RATES))

@@ -14,8 +14,8 @@ from morning_jax.benchmark import workload
 
 # Loss -> variant of configs/morning.py, and what a step counts.
 _RECIPES = {'triplet': ('paper', 'triplets'), 'all_pairs': ('', 'positives')}
-_STEPS = 8  # of one repetition, at the least
-_ROWS = 2048  # accounts of one repetition, at the least
+_STEPS = 2  # of one repetition, at the least
+_ROWS = 512  # triplets or positives of one repetition, at the least
 
 
 def run(
