@@ -187,15 +187,18 @@ def test_the_quick_world_of_noise_is_what_was_asked_for():
   pairs = world.positives_Px2
   assert len(world.accounts) == 400
   assert len(np.unique(pairs, axis=0)) == len(pairs) == 100
+  assert len(scaling.world(accounts=400, pairs=10).positives_Px2) == 10
   assert world.accounts.roles[pairs[:, 0]].tolist() == [0] * 100
   assert world.accounts.roles[pairs[:, 1]].tolist() == [1] * 100
 
 
 def test_peak_memory_of_a_call():
+  np.ones(1 << 26).sum()  # 512 MiB, before: no part of the peak
   peak = memory.peak_beyond(lambda: np.ones(1 << 24).sum())  # 128 MiB
   if peak is None:
     pytest.skip('this system does not tell the peak')
-  assert 100e6 < peak < 300e6
+  assert 120e6 < peak < 250e6
+  assert memory.peak_beyond(lambda: None) < 20e6
 
 
 def test_the_catalogue_shrinks_to_what_memory_allows(capsys):

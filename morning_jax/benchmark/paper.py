@@ -54,8 +54,11 @@ def run(
     'model_parameters': workload.count(work.state.params),
     'steps': count * length,
   }
-  # Moments, gradients and parameters: what the update alone must move.
-  also = {'MB/step': moved / 1e6, 'GFLOP/step': flops / 1e9}
+  also = {
+    'MB/step': moved / 1e6,
+    'GFLOP/step': flops / 1e9,
+    'steps/s by bytes alone': rates.memory / moved,
+  }
   yield harness.measured(
     'paper',
     parameters,

@@ -22,7 +22,7 @@ from morning_jax.benchmark import workload
 _SIZES = {'content_image': 128, 'content_text': 22, 'attribute_embedding': 128}
 _ACCOUNTS_PER_BRAND = 20
 _PAIRS = 10_000
-_STEPS = 10
+_STEPS = 50  # of one dispatch, as the recipe has it
 
 
 def world(accounts: int, pairs: int) -> accounts_lib.Dataset:
@@ -151,7 +151,7 @@ def _figure(
     'scaling',
     {
       'implementation': 'morning_jax',
-      'accounts': len(work.data.brand_row_B) + len(work.data.candidate_row_M),
+      'accounts': len(next(iter(work.table.present.values()))),
       'pairs': len(work.data.brand_P),
       'simulated_devices': devices,
       'batch_size': work.config.train.batch_size,
