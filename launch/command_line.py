@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import difflib
+import functools
 import os
 import pathlib
 import runpy
@@ -17,12 +18,20 @@ from typing import Any, NoReturn
 from absl import app
 from absl import flags
 from absl import logging
+import jax
 from ml_collections import config_flags
 
 from morning_jax import errors
 
 DEFAULT_CONFIG = str(
   pathlib.Path(__file__).resolve().parent.parent / 'configs' / 'morning.py'
+)
+
+_COMPILATION_CACHE = flags.DEFINE_string(
+  'compilation_cache',
+  None,
+  'Folder that keeps compiled programs for the next run, of this or any other'
+  ' launcher. Example: --compilation_cache=/tmp/jax_cache',
 )
 
 
@@ -98,12 +107,31 @@ def _flat(fields: dict[str, Any], prefix: str = '') -> dict[str, Any]:
   return out
 
 
+def _keep_programs(folder: str) -> None:
+  """Keeps every compiled program in a folder, however fast it compiled.
+
+  Raises:
+    UserError: the folder can't be made or written.
+  """
+  try:
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    writable = os.access(folder, os.W_OK)
+  except OSError:
+    writable = False
+  if not writable:
+    raise errors.UserError(
+      f'--compilation_cache={folder}: is no folder that can be written'
+    )
+  jax.config.update('jax_compilation_cache_dir', folder)
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
+
+
 def _fail(message: str) -> NoReturn:
   print(f'error: {" ".join(message.split())}', file=sys.stderr, flush=True)
   sys.exit(2)
 
 
-def _parse_flags(argv: list[str]) -> list[str]:
+def _parse_flags(argv: list[str], *, arguments: int = 0) -> list[str]:
   asks_for_help = any(word.startswith(('--help', '-help')) for word in argv)
   try:
     if 'config' in flags.FLAGS and not asks_for_help:
@@ -115,24 +143,29 @@ def _parse_flags(argv: list[str]) -> list[str]:
     _fail(str(e))
   except (flags.Error, AttributeError, TypeError, ValueError, KeyError) as e:
     _fail(f'in the flags: {e.args[0] if e.args else e}; --help shows examples')
-  if len(rest) > 1:
+  if len(rest) > 1 + arguments:
     _fail(
-      f'in the flags: unexpected argument {rest[1]!r}; every option has the'
-      ' form --name=value'
+      f'in the flags: unexpected argument {rest[1 + arguments]!r}; every'
+      ' option has the form --name=value'
     )
   return rest
 
 
-def run(main: Callable[[list[str]], int | None]) -> NoReturn:
+def run(
+  main: Callable[[list[str]], int | None], *, arguments: int = 0
+) -> NoReturn:
   """Parses the flags and runs `main`; never returns.
 
   Args:
     main: takes argv and returns the exit code, None for 0. A
       `errors.UserError` that it raises is printed as one line, exit code 2.
+    arguments: how many words without `--` there may be.
   """
 
   def guarded(argv: list[str]) -> int | None:
     try:
+      if _COMPILATION_CACHE.value:
+        _keep_programs(_COMPILATION_CACHE.value)
       return main(argv)
     except errors.UserError as e:
       _fail(str(e))
@@ -146,5 +179,8 @@ def run(main: Callable[[list[str]], int | None]) -> NoReturn:
 
   logging.set_verbosity(logging.ERROR)
   logging.use_absl_handler()
-  app.run(guarded, flags_parser=_parse_flags)
+  app.run(
+    guarded,
+    flags_parser=functools.partial(_parse_flags, arguments=arguments),
+  )
   raise AssertionError('app.run always exits')

@@ -115,6 +115,27 @@ def test_help_has_an_example(module):
   assert f'python -m launch.{module} ' in done.stdout
 
 
+def test_compiled_programs_are_kept(trained, tmp_path):
+  cache = tmp_path / 'new' / 'cache'
+  options = (f'--workdir={trained}', f'--compilation_cache={cache}')
+  done = runs.launch(*options, module='evaluate')
+  assert done.returncode == 0, done.stderr
+  kept = {p.name for p in cache.iterdir()}
+  assert any(name.startswith('jit_encode') for name in kept)
+  again = runs.launch(*options, module='evaluate')
+  assert again.stdout == done.stdout
+  programs = {n for n in kept if n.endswith('-cache')}
+  assert programs == {
+    p.name for p in cache.iterdir() if p.name.endswith('-cache')
+  }
+
+
+def test_a_cache_that_is_no_folder(tmp_path):
+  (tmp_path / 'file').write_text('')
+  line = fails(f'--compilation_cache={tmp_path}/file')
+  assert 'file: is no folder that can be written' in line
+
+
 def test_evaluate_writes_metrics_and_scores(trained, tmp_path):
   done = runs.launch(
     f'--workdir={trained}',

@@ -1,0 +1,163 @@
+r"""Measures this machine's speed, each figure beside the machine's own limit.
+
+Examples:
+  python -m launch.benchmark training
+  python -m launch.benchmark all --json=figures.json
+  python -m launch.benchmark ranking --influencers=200000 --k=10
+
+Benchmarks:
+  training    steps of both losses against batch size, beside PyTorch's
+  paper       the paper's recipe, 211 steps an epoch
+  encoding    accounts encoded per second against batch size
+  ranking     exact top-k of a catalogue, beside faiss.IndexFlatIP
+  checkpoint  saving and restoring against the number of parameters
+  startup     process start to first step, without and with a compilation cache
+  scaling     a step against accounts, pairs and simulated devices
+  all         one after the other
+
+The comparisons need `pip install 'morning_jax[benchmark]'`; without it, the
+rest is measured. What a limit is stands in docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+from absl import flags
+
+from launch import command_line
+from morning_jax import errors
+from morning_jax.benchmark import harness
+from morning_jax.benchmark import registry
+from morning_jax.reporting import benchmarks
+from morning_jax.reporting import console
+
+_DEFAULT = harness.Options()
+_JSON = flags.DEFINE_string(
+  'json',
+  None,
+  'Write the figures to this file, a list with an object for each.'
+  ' Example: --json=figures.json',
+)
+_QUICK = flags.DEFINE_bool(
+  'quick',
+  False,
+  'Tiny sizes, to see that everything works; the figures say nothing.',
+)
+_PEERS = flags.DEFINE_enum(
+  'peers',
+  _DEFAULT.peers,
+  ['auto', 'required', 'none'],
+  'Whether to compare with PyTorch and faiss: where they are installed, always'
+  ' or never.',
+)
+_BUNDLE = flags.DEFINE_string(
+  'bundle', None, 'The data; the embedded world if unset.'
+)
+_FOLDER = flags.DEFINE_string(
+  'folder',
+  None,
+  'Where checkpoint writes, on the disk to measure; the temporary folder if'
+  ' unset. Example: --folder=/mnt/disk',
+)
+_NUMBERS = {
+  name: flags.DEFINE_integer(name, None, text, lower_bound=1)
+  for name, text in {
+    'repeats': f'How often to measure each; {_DEFAULT.repeats} if unset.',
+    'epochs': 'paper: epochs of 211 steps; 1 on a CPU, else 100 if unset.',
+    'influencers': f'ranking: rows; {_DEFAULT.influencers:,} if unset.',
+    'width': f'ranking: columns; {_DEFAULT.width:,} if unset.',
+    'brands': f'ranking: queries; {_DEFAULT.brands} if unset.',
+    'k': f'ranking: influencers for each brand; {_DEFAULT.k} if unset.',
+  }.items()
+}
+_LISTS = {
+  name: flags.DEFINE_list(
+    name,
+    None,
+    f'{text} Example: --{name}={",".join(map(str, getattr(_DEFAULT, name)))}',
+  )
+  for name, text in {
+    'batch_sizes': 'training, encoding: batch sizes.',
+    'parameters': 'checkpoint: numbers of parameters.',
+    'accounts': 'scaling: numbers of accounts.',
+    'pairs': 'scaling: numbers of cooperations.',
+    'devices': 'scaling: numbers of simulated CPU devices.',
+  }.items()
+}
+_QUICK_SIZES: dict[str, Any] = {
+  'repeats': 2,
+  'batch_sizes': (8,),
+  'epochs': 1,
+  'influencers': 3000,
+  'width': 16,
+  'brands': 4,
+  'k': 5,
+  'parameters': (2000,),
+  'accounts': (200,),
+  'pairs': (100,),
+  'devices': (1, 2),
+}
+
+
+def _integers(name: str, words: list[str]) -> tuple[int, ...]:
+  if not words or not all(w.isdigit() and int(w) for w in words):
+    raise errors.UserError(
+      f'--{name}={",".join(words)}: is no list of whole numbers above 0'
+    )
+  return tuple(map(int, words))
+
+
+def _options() -> harness.Options:
+  sizes = dict(_QUICK_SIZES) if _QUICK.value else {}
+  for name, flag in _NUMBERS.items():
+    if flag.value is not None:
+      sizes[name] = flag.value
+  for name, words in _LISTS.items():
+    if words.value is not None:
+      sizes[name] = _integers(name, words.value)
+  if _FOLDER.value and not pathlib.Path(_FOLDER.value).is_dir():
+    raise errors.UserError(f'--folder={_FOLDER.value}: no such folder')
+  return harness.Options(
+    quick=_QUICK.value,
+    bundle=_BUNDLE.value,
+    peers=_PEERS.value,
+    folder=_FOLDER.value,
+    **sizes,
+  )
+
+
+def main(argv: list[str]) -> None:
+  """Runs the benchmarks that the command line names."""
+  if len(argv) < 2:
+    raise errors.UserError(
+      'name a benchmark: python -m launch.benchmark'
+      f' {"|".join((*registry.BENCHMARKS, registry.ALL))}'
+    )
+  names = registry.choose(argv[1])
+  options = _options()
+  if _JSON.value:
+    folder = pathlib.Path(_JSON.value).resolve().parent
+    if not folder.is_dir():
+      raise errors.UserError(f'--json={_JSON.value}: its folder does not exist')
+  rates, figures = registry.run(names, options)
+  records: dict[str, list[dict[str, Any]]] = {}
+  for figure in figures:
+    record = registry.as_json(figure, rates)
+    records.setdefault(figure.name, []).append(record)
+    console.note(benchmarks.of_figure(record))
+    if _JSON.value:
+      # After every figure: a long run that ends early leaves what it has.
+      everything = [r for of_one in records.values() for r in of_one]
+      text = json.dumps(everything, indent=2) + '\n'
+      pathlib.Path(_JSON.value).write_text(text, 'utf-8')
+  for name, of_one in records.items():
+    if name == names[0]:
+      console.say(benchmarks.of_machine(of_one[0]))
+    console.say(f'\n{name}\n{benchmarks.of_figures(of_one)}')
+
+
+if __name__ == '__main__':
+  command_line.run(main, arguments=1)

@@ -1,0 +1,1 @@
+"""Benchmarks, each beside the limit that the machine itself sets."""
