@@ -68,7 +68,7 @@ def step(work: workload.Workload) -> tuple[float, float]:
   per_account = gradient_flops(
     work.state.params, inputs_too=config.model.encoder == 'paper'
   )
-  features = sum(x.shape[1] for x in work.data.table.features.values())
+  features = sum(x.shape[1] for x in work.table.features.values())
   moved = PASSES * 4.0 * workload.count(work.state.params)
   return accounts * per_account + pairs, moved + 4.0 * accounts * features
 

@@ -95,7 +95,7 @@ class Morning(nn.Module):
       self.features[perspective] = dict(features)
       tower = nn.ModuleDict()
       for modality, feature in features.items():
-        size = work.data.table.features[feature].shape[1]
+        size = work.table.features[feature].shape[1]
         kind: Any = _ResidualEncoder if self.residual else _PaperEncoder
         dropout = config.hidden_dropout
         if not self.residual:
@@ -197,8 +197,8 @@ class Trainer:
       return torch.tensor(np.asarray(x)).to(self.device)
 
     self.model = Morning(work).to(self.device)
-    self.values = {k: put(v) for k, v in work.data.table.features.items()}
-    self.present = {k: put(v) for k, v in work.data.table.present.items()}
+    self.values = {k: put(v) for k, v in work.table.features.items()}
+    self.present = {k: put(v) for k, v in work.table.present.items()}
     data = work.data
     self.brand_row_B = put(data.brand_row_B).long()
     self.candidate_row_M = put(data.candidate_row_M).long()

@@ -135,6 +135,7 @@ def prepare(
       optimizer,
       steps_per_epoch=steps_per_epoch,
       state_shardings=jax.tree.map(lambda x: x.sharding, abstract),
+      mesh=mesh,
     ),
   )
 
