@@ -265,6 +265,21 @@ def update(
   }
 
 
+def split_seed(seed: int) -> tuple[jax.Array, jax.Array]:
+  """Returns the keys of the epochs' orders and of the steps' draws."""
+  order_key, step_key = jax.random.split(jax.random.key(seed))
+  return order_key, step_key
+
+
+def order_of_epoch(
+  key: jax.Array, epoch: jax.Array, *, num_positives: int, shuffle: bool
+) -> jax.Array:
+  """Returns the order in which an epoch takes the positives, [P]."""
+  if not shuffle:
+    return jnp.arange(num_positives)
+  return jax.random.permutation(jax.random.fold_in(key, epoch), num_positives)
+
+
 def make_run_steps(
   config: ml_collections.ConfigDict,
   model: morning.Morning,
@@ -290,7 +305,7 @@ def make_run_steps(
     `jax.set_mesh`.
   """
   loss = make_loss(config)
-  order_key, step_key = jax.random.split(jax.random.key(config.seed))
+  order_key, step_key = split_seed(config.seed)
   batch_size = config.train.batch_size
 
   @functools.partial(
@@ -306,13 +321,12 @@ def make_run_steps(
     first_epoch = state.step // steps_per_epoch
     epochs = first_epoch + jnp.arange(-(-length // steps_per_epoch) + 1)
 
-    def order_of(epoch: jax.Array) -> jax.Array:
-      if not config.train.shuffle:
-        return jnp.arange(num_positives)
-      return jax.random.permutation(
-        jax.random.fold_in(order_key, epoch), num_positives
-      )
-
+    order_of = functools.partial(
+      order_of_epoch,
+      order_key,
+      num_positives=num_positives,
+      shuffle=config.train.shuffle,
+    )
     order_ExP = jax.vmap(order_of)(epochs)
 
     def one_step(state: TrainState, _: None) -> tuple[TrainState, losses.Parts]:
