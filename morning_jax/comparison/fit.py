@@ -43,8 +43,9 @@ def _padded_size(size: int) -> int:
   return -(-size // step) * step
 
 
-def _pad(array: np.ndarray, size: int, fill: int = 0) -> np.ndarray:
+def _pad(array: Any, size: int, fill: int = 0) -> Any:
   """Appends entries to a vector up to a size."""
+  array = np.asarray(array)
   return np.concatenate([array, np.full(size - len(array), fill, array.dtype)])
 
 
@@ -55,9 +56,6 @@ def _pad_data(data: training_step.TrainingData) -> training_step.TrainingData:
   brands = _padded_size(len(data.brand_row_B))
   candidates = _padded_size(len(data.candidate_row_M))
   steps = -(-lists.search_steps // 4) * 4
-  host = jax.device_get(
-    (data.brand_row_B, data.candidate_row_M, data.brand_P, data.candidate_P)
-  )
   return dataclasses.replace(
     data,
     lists=negatives.PositiveLists(
@@ -67,10 +65,10 @@ def _pad_data(data: training_step.TrainingData) -> training_step.TrainingData:
       num_candidates=0,  # passed in, see `_plan`
       search_steps=steps,
     ),
-    brand_row_B=_pad(host[0], brands),
-    candidate_row_M=_pad(host[1], candidates),
-    brand_P=_pad(host[2], positives),
-    candidate_P=_pad(host[3], positives),
+    brand_row_B=_pad(data.brand_row_B, brands),
+    candidate_row_M=_pad(data.candidate_row_M, candidates),
+    brand_P=_pad(data.brand_P, positives),
+    candidate_P=_pad(data.candidate_P, positives),
   )
 
 
@@ -141,10 +139,12 @@ def _program(config_json: str, sizes: tuple[tuple[str, int], ...]) -> _Program:
     optimizer = optimizer_lib.make_optimizer(
       config.optimizer, lambda step: plan['learning_rate_S'][step]
     )
-    lists = dataclasses.replace(
-      data.lists, num_candidates=plan['num_candidates']
+    fold = dataclasses.replace(
+      data,
+      lists=dataclasses.replace(
+        data.lists, num_candidates=plan['num_candidates']
+      ),
     )
-    data = dataclasses.replace(data, lists=lists)
     steps_per_epoch = plan['steps_per_epoch']
 
     def one_step(
@@ -154,14 +154,17 @@ def _program(config_json: str, sizes: tuple[tuple[str, int], ...]) -> _Program:
       places = (place + jnp.arange(batch_size)) % plan['num_positives']
       positives = plan['order_ExP'][state.step // steps_per_epoch, places]
       key = jax.random.fold_in(plan['step_key'], state.step)
-      state, _ = training_step.update(
-        lambda params: loss(model, params, data, positives, key),
+      after, _ = training_step.update(
+        lambda params: loss(model, params, fold, positives, key),
         optimizer,
         state,
       )
-      return state
+      return after
 
-    return jax.lax.fori_loop(state.step, plan['stop'], one_step, state)
+    trained: training_step.TrainState = jax.lax.fori_loop(
+      state.step, plan['stop'], one_step, state
+    )
+    return trained
 
   lists_taken = accounts_lib.ATTRIBUTE_LIST in {
     f for m in perspectives.values() for f in m.values()
@@ -229,7 +232,7 @@ def _plan(
     config.optimizer, steps_per_epoch=steps_per_epoch, num_steps=num_steps
   )
   order_key, step_key = training_step.split_seed(config.seed)
-  order_ExP = _orders(
+  orders = _orders(
     order_key,
     jnp.arange(config.train.epochs),
     num_positives=num_positives,
@@ -239,7 +242,7 @@ def _plan(
   step_S = jnp.arange(_padded_size(num_steps))
   return (
     {
-      'order_ExP': np.pad(np.asarray(order_ExP), ((0, 0), (0, extra))),
+      'order_ExP': np.pad(np.asarray(orders), ((0, 0), (0, extra))),
       'learning_rate_S': jnp.broadcast_to(
         jnp.asarray(jax.vmap(schedule)(step_S), jnp.float32), step_S.shape
       ),
@@ -272,7 +275,7 @@ def train_and_score(
   Raises:
     UserError: the recipe can't be used with the data.
   """
-  recipe = ml_collections.ConfigDict(config)
+  recipe = config.copy_and_resolve_references()
   recipe.seed = 0  # no part of the program
   available = pipeline.available(task.dataset)
   program = _program(

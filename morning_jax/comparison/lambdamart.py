@@ -16,9 +16,9 @@ from morning_jax import accounts as accounts_lib
 from morning_jax.comparison import untrained
 from morning_jax.peers import interface
 
-_NEGATIVES = 20  # drawn for each positive of a brand
+_NEGATIVES = 10  # drawn for each positive of a brand
 _WIDEST = 256  # features of a modality, above which single ones are left out
-_TREES = 200
+_TREES = 150
 _PAIRS_AT_A_TIME = 1 << 16
 _PARAMETERS = {
   'objective': 'lambdarank',
@@ -27,7 +27,7 @@ _PARAMETERS = {
   'min_data_in_leaf': 50,
   'feature_fraction': 0.3,
   'lambda_l2': 1.0,
-  'max_bin': 255,
+  'max_bin': 63,
   'num_threads': 1,
   'deterministic': True,
   'force_col_wise': True,

@@ -33,9 +33,7 @@ from morning_jax.peers import trainer
 _CONTENT = ('content_image', 'content_text')
 _HARD = 10
 _EASY = 10
-_RECIPE = trainer.Recipe(
-  learning_rate=3e-3, epochs=40, batch_size=256, l2=1e-4
-)
+_RECIPE = trainer.Recipe(learning_rate=3e-3, epochs=40, batch_size=256, l2=1e-4)
 
 
 class Bamir(pairs.PairModule):

@@ -37,9 +37,7 @@ from morning_jax.peers import problem as problem_lib
 from morning_jax.peers import trainer
 
 FEATURES = ('content_image', 'content_text')
-_RECIPE = trainer.Recipe(
-  learning_rate=3e-3, epochs=20, batch_size=256, l2=1e-4
-)
+_RECIPE = trainer.Recipe(learning_rate=3e-3, epochs=20, batch_size=256, l2=1e-4)
 
 
 class Camera(pairs.PairModule):

@@ -29,9 +29,7 @@ from morning_jax.peers import problem as problem_lib
 from morning_jax.peers import trainer
 
 _TEXT = 'content_text'
-_RECIPE = trainer.Recipe(
-  learning_rate=3e-3, epochs=40, batch_size=512, l2=1e-4
-)
+_RECIPE = trainer.Recipe(learning_rate=3e-3, epochs=40, batch_size=512, l2=1e-4)
 
 
 class TextMatch(pairs.PairModule):

@@ -125,9 +125,7 @@ def _train(
   )
 
   def objective(params: Any, step: jax.Array) -> jax.Array:
-    loss_key, dropout_key = jax.random.split(
-      jax.random.fold_in(step_key, step)
-    )
+    loss_key, dropout_key = jax.random.split(jax.random.fold_in(step_key, step))
 
     def score_pairs(brand_b: jax.Array, candidate_m: jax.Array) -> jax.Array:
       return module.apply(
