@@ -204,7 +204,7 @@ def run(
   problem = problem_lib.make(task, features)
   params = _train(
     problem,
-    jax.random.key(task.seed),
+    jax.random.key(task.seed, impl='rbg'),
     module=module,
     loss=loss,
     recipe=recipe,
