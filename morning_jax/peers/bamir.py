@@ -34,9 +34,7 @@ from morning_jax.peers import trainer
 _CONTENT = ('content_image', 'content_text')
 _HARD = 4
 _EASY = 16
-_RECIPE = trainer.Recipe(
-  learning_rate=3e-3, epochs=20, batch_size=512, l2=1e-3
-)
+_RECIPE = trainer.Recipe(learning_rate=3e-3, steps=80, batch_size=512, l2=1e-3)
 
 
 class Bamir(pairs.PairModule):

@@ -34,9 +34,7 @@ from morning_jax.peers import trainer
 FEATURES = ('content_image', 'content_text')
 _DRAWN = 20  # of each lower bucket
 _WEIGHTS = (1.0, 0.3)  # of the buckets' terms
-_RECIPE = trainer.Recipe(
-  learning_rate=3e-3, epochs=40, batch_size=256, l2=1e-4
-)
+_RECIPE = trainer.Recipe(learning_rate=3e-3, steps=200, batch_size=256, l2=1e-4)
 
 
 class Mir(pairs.PairModule):
@@ -121,7 +119,11 @@ def _loss(
     columns.append(drawn_BxN)
     buckets.append(jnp.where(some_B, k, -1)[:, None])
   bucket_BxN = jnp.concatenate(
-    [jnp.broadcast_to(k, c.shape) for k, c in zip(buckets, columns, strict=True)], axis=1
+    [
+      jnp.broadcast_to(k, c.shape)
+      for k, c in zip(buckets, columns, strict=True)
+    ],
+    axis=1,
   )
   score_BxN = jnp.take_along_axis(
     score_BxM, jnp.concatenate(columns, axis=1), axis=1
