@@ -30,14 +30,13 @@ import numpy as np
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import losses
-from morning_jax.model import encoders
 from morning_jax.peers import interface
 from morning_jax.peers import pairs
 from morning_jax.peers import problem as problem_lib
 from morning_jax.peers import trainer
 
 FEATURES = ('content_image', 'content_text')
-_RECIPE = trainer.Recipe(learning_rate=3e-3, epochs=20, batch_size=256, l2=1e-4)
+_RECIPE = trainer.Recipe(learning_rate=3e-3, steps=100, batch_size=256, l2=1e-4)
 
 
 class Camera(pairs.PairModule):
@@ -57,15 +56,11 @@ class Camera(pairs.PairModule):
 
   def setup(self) -> None:
     """Makes an encoder per modality, the concepts and the two scores."""
-    init = {
-      'kernel_init': nn.initializers.lecun_normal(),
-      'bias_init': nn.initializers.zeros,
-    }
     for feature in self.features:
       setattr(self, feature, pairs.make_encoder((self.hidden,), dropout=0.0))
-    self.concept = encoders.Dense(width=self.concepts * self.width, **init)
-    self.affinity = encoders.Dense(width=self.width, **init)
-    self.influence = encoders.Dense(width=1, **init)
+    self.concept = pairs.make_dense(self.concepts * self.width)
+    self.affinity = pairs.make_dense(self.width)
+    self.influence = pairs.make_dense(1)
 
   def encode(
     self, inputs: trainer.Inputs, *, role: str, train: bool = False

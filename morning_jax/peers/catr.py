@@ -32,7 +32,7 @@ from morning_jax.peers import problem as problem_lib
 from morning_jax.peers import trainer
 
 _TEXT = 'content_text'
-_RECIPE = trainer.Recipe(learning_rate=3e-3, epochs=20, batch_size=256, l2=1e-4)
+_RECIPE = trainer.Recipe(learning_rate=3e-3, steps=200, batch_size=256, l2=1e-3)
 
 
 class Catr(pairs.PairModule):
@@ -61,12 +61,8 @@ class Catr(pairs.PairModule):
     word_TxW = self.param('word', normal, (topics, self.word))
 
     def affine(name: str) -> jax.Array:
-      return encoders.Dense(
-        width=size,
-        kernel_init=nn.initializers.lecun_normal(),
-        bias_init=nn.initializers.zeros,
-        name=name,
-      )(word_TxW).reshape(topics, self.aspects, self.width)
+      dense = pairs.make_dense(size, name=name)
+      return dense(word_TxW).reshape(topics, self.aspects, self.width)
 
     gated_TxKxD = affine('value') * nn.sigmoid(affine('gate'))
     query_KxD = self.param('aspect', normal, (self.aspects, self.width))

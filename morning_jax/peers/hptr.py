@@ -21,7 +21,6 @@ import numpy as np
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import losses
-from morning_jax.model import encoders
 from morning_jax.model import residual
 from morning_jax.peers import interface
 from morning_jax.peers import pairs
@@ -29,7 +28,7 @@ from morning_jax.peers import problem as problem_lib
 from morning_jax.peers import trainer
 
 _TEXT = 'content_text'
-_RECIPE = trainer.Recipe(learning_rate=3e-3, epochs=40, batch_size=512, l2=1e-4)
+_RECIPE = trainer.Recipe(learning_rate=1e-3, steps=80, batch_size=512, l2=1e-3)
 
 
 class TextMatch(pairs.PairModule):
@@ -48,11 +47,7 @@ class TextMatch(pairs.PairModule):
   def setup(self) -> None:
     """Makes the network."""
     self.first = pairs.make_encoder((self.hidden,), dropout=0.0)
-    self.last = encoders.Dense(
-      width=self.width,
-      kernel_init=jax.nn.initializers.lecun_normal(),
-      bias_init=jax.nn.initializers.zeros,
-    )
+    self.last = pairs.make_dense(self.width)
 
   def encode(
     self, inputs: trainer.Inputs, *, role: str, train: bool = False

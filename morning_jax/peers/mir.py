@@ -34,7 +34,7 @@ from morning_jax.peers import trainer
 FEATURES = ('content_image', 'content_text')
 _DRAWN = 20  # of each lower bucket
 _WEIGHTS = (1.0, 0.3)  # of the buckets' terms
-_RECIPE = trainer.Recipe(learning_rate=3e-3, epochs=40, batch_size=256, l2=1e-4)
+_RECIPE = trainer.Recipe(learning_rate=3e-3, steps=200, batch_size=256, l2=1e-4)
 
 
 class Mir(pairs.PairModule):

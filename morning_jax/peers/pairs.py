@@ -47,6 +47,16 @@ def make_encoder(widths: tuple[int, ...], *, dropout: float) -> nn.Module:
   )
 
 
+def make_dense(width: int, *, name: str | None = None) -> encoders.Dense:
+  """Makes an affine layer, for entries of size 1."""
+  return encoders.Dense(
+    width=width,
+    kernel_init=nn.initializers.lecun_normal(),
+    bias_init=nn.initializers.zeros,
+    name=name,
+  )
+
+
 def in_batch(
   score_pairs: trainer.ScorePairs,
   problem: problem_lib.Problem,

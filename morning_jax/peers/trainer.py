@@ -1,7 +1,7 @@
 """Trains a method on one fold and scores what the fold ranks.
 
-All steps run in one compiled loop whose length is an argument: the same
-program serves folds of different sizes.
+All steps run in one compiled loop; as the shapes are padded, one program serves
+all folds and seeds.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from morning_jax import accounts as accounts_lib
 from morning_jax import losses
 from morning_jax import optimizer as optimizer_lib
+from morning_jax.accounts import Array
 from morning_jax.peers import interface
 from morning_jax.peers import problem as problem_lib
 
@@ -39,7 +40,7 @@ class Inputs:
   """
 
   table: accounts_lib.AccountTable
-  log_followers_A: jax.Array
+  log_followers_A: Array
 
 
 @flax.struct.dataclass
@@ -70,20 +71,36 @@ class Recipe:
 
   Attributes:
     learning_rate: at the start.
-    epochs: passes over the positives.
+    steps: how many.
     batch_size: positives of a step.
     l2: weight of the L2 penalty on weight matrices.
   """
 
   learning_rate: float
-  epochs: int
+  steps: int
   batch_size: int = 512
   l2: float = 0.0
 
 
-def gather(problem: problem_lib.Problem, rows: jax.Array) -> Inputs:
+def gather(problem: problem_lib.Problem, rows: Array) -> Inputs:
   """Collects accounts by their rows."""
   return Inputs(problem.table[rows], problem.log_followers_A[rows])
+
+
+def _optimizer(recipe: Recipe) -> Any:
+  config = ml_collections.ConfigDict(
+    {
+      'name': 'adam',
+      'learning_rate': recipe.learning_rate,
+      'schedule': 'cosine',
+      'warmup': 0.0,
+      'weight_decay': 0.0,
+    }
+  )
+  schedule = optimizer_lib.make_schedule(
+    config, steps_per_epoch=recipe.steps, num_steps=recipe.steps
+  )
+  return optimizer_lib.make_optimizer(config, schedule)
 
 
 def _batch(
@@ -114,40 +131,35 @@ def _train(
   init_key, order_key, step_key = jax.random.split(key, 3)
   example = gather(problem, problem.brand_row_B[:1])
   params = nn.unbox(module.init(init_key, example, example))['params']
-  num_steps = jnp.maximum(
-    recipe.epochs * problem.num_positives // recipe.batch_size, 1
-  )
-  optimizer = optimizer_lib.make_optimizer(
-    ml_collections.ConfigDict({'name': 'adam', 'weight_decay': 0.0}),
-    lambda step: (
-      recipe.learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * step / num_steps))
-    ),
-  )
+  optimizer = _optimizer(recipe)
 
   def objective(params: Any, step: jax.Array) -> jax.Array:
     loss_key, dropout_key = jax.random.split(jax.random.fold_in(step_key, step))
 
     def score_pairs(brand_b: jax.Array, candidate_m: jax.Array) -> jax.Array:
-      return module.apply(
+      score_BxM: Any = module.apply(
         {'params': params},
         gather(problem, problem.brand_row_B[brand_b]),
         gather(problem, problem.candidate_row_M[candidate_m]),
         train=True,
         rngs={'dropout': dropout_key},
       )
+      return score_BxM
 
     batch = _batch(problem, order_key, step, recipe.batch_size)
     parts = loss(score_pairs, problem, batch, loss_key)
     return losses.total(parts) + recipe.l2 * losses.l2_penalty(params)
 
-  def body(step: jax.Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+  def body(
+    carry: tuple[Any, Any], step: jax.Array
+  ) -> tuple[tuple[Any, Any], None]:
     params, state = carry
     gradient = jax.grad(objective)(params, step)
     updates, state = optimizer.update(gradient, state, params)
-    return jax.tree.map(jnp.add, params, updates), state
+    return (jax.tree.map(jnp.add, params, updates), state), None
 
-  params, _ = jax.lax.fori_loop(
-    0, num_steps, body, (params, optimizer.init(params))
+  (params, _), _ = jax.lax.scan(
+    body, (params, optimizer.init(params)), jnp.arange(recipe.steps)
   )
   return params
 
@@ -202,7 +214,7 @@ def run(
   problem = problem_lib.make(task, features)
   params = _train(
     problem,
-    jax.random.key(task.seed),
+    jax.random.key(task.seed, impl='rbg'),
     module=module,
     loss=loss,
     recipe=recipe,

@@ -27,7 +27,7 @@ from morning_jax.peers import pairs
 from morning_jax.peers import problem as problem_lib
 from morning_jax.peers import trainer
 
-_RECIPE = trainer.Recipe(learning_rate=3e-3, epochs=40, batch_size=512, l2=1e-4)
+_RECIPE = trainer.Recipe(learning_rate=3e-3, steps=80, batch_size=512, l2=1e-4)
 
 
 class TwoTower(pairs.PairModule):
@@ -42,7 +42,7 @@ class TwoTower(pairs.PairModule):
 
   features: tuple[str, ...]
   widths: tuple[int, ...] = (256, 128)
-  dropout: float = 0.3
+  dropout: float = 0.5
   temperature: float = 0.1
 
   def setup(self) -> None:
