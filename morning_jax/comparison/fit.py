@@ -9,7 +9,7 @@ passed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
 import json
@@ -134,7 +134,7 @@ def _program(config_json: str, sizes: tuple[tuple[str, int], ...]) -> _Program:
   def train(
     state: training_step.TrainState,
     data: training_step.TrainingData,
-    plan: dict[str, Any],
+    plan: Mapping[str, Any],
   ) -> training_step.TrainState:
     optimizer = optimizer_lib.make_optimizer(
       config.optimizer, lambda step: plan['learning_rate_S'][step]
@@ -145,21 +145,20 @@ def _program(config_json: str, sizes: tuple[tuple[str, int], ...]) -> _Program:
         data.lists, num_candidates=plan['num_candidates']
       ),
     )
-    steps_per_epoch = plan['steps_per_epoch']
+    order_ExP, steps_per_epoch = plan['order_ExP'], plan['steps_per_epoch']
 
     def one_step(
       _: jax.Array, state: training_step.TrainState
     ) -> training_step.TrainState:
       place = (state.step % steps_per_epoch) * batch_size
       places = (place + jnp.arange(batch_size)) % plan['num_positives']
-      positives = plan['order_ExP'][state.step // steps_per_epoch, places]
+      positives = order_ExP[state.step // steps_per_epoch, places]
       key = jax.random.fold_in(plan['step_key'], state.step)
-      after, _ = training_step.update(
-        lambda params: loss(model, params, fold, positives, key),
-        optimizer,
-        state,
-      )
-      return after
+
+      def of_batch(params: Any) -> losses.Parts:
+        return loss(model, params, fold, positives, key)
+
+      return training_step.update(of_batch, optimizer, state)[0]
 
     trained: training_step.TrainState = jax.lax.fori_loop(
       state.step, plan['stop'], one_step, state
