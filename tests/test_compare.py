@@ -35,6 +35,7 @@ def _recipes(epochs=2, encoder='embedding'):
   for config in recipes.values():
     config.train.epochs = epochs
     config.model.attribute.encoder = encoder
+    config.model.modalities = ('text',)  # compiles faster
     config.model.image_widths = (16, 8)
     config.model.text_widths = (8, 8)
     config.model.attribute_widths = (16, 8)
@@ -146,8 +147,8 @@ def test_no_method_sees_a_held_out_pair(world, key):
   ('variant', 'encoder'),
   [
     ('', 'embedding'),
-    ('paper', 'embedding'),
-    ('release', 'embedding'),
+    pytest.param('paper', 'embedding', marks=pytest.mark.slow),
+    pytest.param('release', 'embedding', marks=pytest.mark.slow),
     pytest.param('', 'gcn', marks=pytest.mark.slow),
   ],
 )
@@ -292,11 +293,23 @@ def test_a_killed_comparison_goes_on(world, compared, tmp_path, monkeypatch):
   # Eight in all, five of them before, and one again.
   assert len(measured) == 9 and len(set(measured)) == 8
   assert _files(tmp_path) == expected
-  # Other recipes are measured anew, and only what they change.
-  recipes = _recipes()
-  recipes[''].train.epochs = 1
-  compare.compare(world, recipes, OPTIONS, tmp_path)
-  assert [u.method for u in measured[9:]] == ['morning'] * 2
+
+
+def test_results_of_another_recipe_or_data_are_not_taken(compared):
+  folder, _ = compared
+  unit = workers.Unit('morning', tasks.Place(0, 0, 2))
+  stored = json.loads((folder / unit.file).read_text())
+  rows = methods.table(_recipes())
+  kept = workers.Kept(folder, 'data', 'software')
+  assert kept.read(unit, rows['morning']) is None
+  kept = workers.Kept(
+    folder,
+    pipeline.fingerprint(runs.small_world()),
+    workers.source_fingerprint(),
+  )
+  found = kept.read(unit, rows['morning'])
+  assert found[0].first_rank.tolist() == stored['statistics'][0]['first_rank']
+  assert kept.read(unit, methods.table(_recipes(epochs=1))['morning']) is None
 
 
 @pytest.mark.slow
@@ -424,22 +437,25 @@ def test_a_method_that_fails_on_the_data_is_left_out(
     compare.compare(world, _recipes(), options, tmp_path / 'b')
 
 
-def test_costly_methods_are_repeated_less(world, tmp_path):
-  options = compare.Options(
-    methods=('morning-paper', 'similarity', 'random'),
-    folds=2,
-    seeds=2,
-    jobs=0,
-    resamples=50,
-  )
-  found = compare.compare(world, _recipes(epochs=1), options, tmp_path)
+def test_costly_methods_are_repeated_less(world, tmp_path, monkeypatch):
+  known = methods.table(_recipes())
+  few = {k: known[k] for k in ('random', 'similarity')}
+  few['similarity'] = dataclasses.replace(few['similarity'], costly=True)
+  monkeypatch.setattr(methods, 'table', lambda recipes: few)
+  options = dataclasses.replace(OPTIONS, methods=None, seeds=2)
+  found = compare.compare(world, _recipes(), options, tmp_path)
   counts = {k: len(m['folds']) for k, m in found['methods'].items()}
-  assert counts == {'random': 4, 'similarity': 4, 'morning-paper': 2}
-  assert any('1 of 2 deals' in n for n in found['notes'])
+  assert counts == {'random': 4, 'similarity': 2}
+  assert any('similarity: 1 of 2 deals' in n for n in found['notes'])
+  assert [m.key for m in known.values() if m.costly] == [
+    'morning-paper',
+    'morning-release',
+  ]
 
 
-def test_curves_are_drawn(world, tmp_path):
+def test_curves_are_drawn(world, tmp_path, monkeypatch):
   pytest.importorskip('matplotlib')
+  monkeypatch.setattr(curves, 'SHARES', (0.6, 1.0))
   options = dataclasses.replace(
     OPTIONS, methods=('similarity', 'morning'), curves=curves.KINDS
   )
@@ -455,7 +471,7 @@ def test_curves_are_drawn(world, tmp_path):
     for r in rows
     if (r['method'], r['metric']) == ('MORNING', 'map')
   }
-  assert len(maps) == len(curves.SHARES)
+  assert len(maps) == 2
   found = json.loads((tmp_path / 'results.json').read_text())
   # With all brands it is the row of the table.
   summary = found['methods']['morning']['summary']['map']
