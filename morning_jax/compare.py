@@ -179,11 +179,11 @@ def _notes(run: _Comparison) -> list[str]:
   """Returns the lines below the table."""
   options = run.options
   lines = [
-    f'{options.folds}-fold cross-validation over {len(run.brand_rows)} brands,'
-    f' dealt anew {options.seeds} times; each fold ranks the influencers that'
-    ' work for one of its brands; means over folds and deals',
+    f'cross-validation over {len(run.brand_rows)} brands, {options.seeds}'
+    f' deal(s) to {options.folds} folds; a fold ranks the influencers that work'
+    ' for one of its brands; means over folds and deals',
     f'± and brackets: 95 % intervals of {options.resamples:,} bootstrap'
-    ' resamples of the brands (± is half the width)',
+    ' resamples of the brands (± is half the width); p-values: table.csv',
   ]
   if any(m.key == methods_lib.REFERENCE for m in run.methods) and (
     len(run.methods) > 1
@@ -386,11 +386,13 @@ def compare(
   ]
   notes = _notes(run)
   values, differences = tables.of_values(rows), tables.of_differences(rows)
-  sections = [('Methods', values)]
+  sections, narrow = [('Methods', values)], [('Methods', values)]
   if differences.rows:
-    sections.append(('Differences from MORNING', differences))
+    title = 'Differences from MORNING'
+    sections.append((title, differences))
+    narrow.append((title, tables.of_differences(rows, brackets=False)))
   text = tables.document(
-    sections, notes, write=tables.to_text, bullet='note: ', heading=''
+    narrow, notes, write=tables.to_text, bullet='note: ', heading=''
   )
   _write(workdir / 'table.txt', text)
   _write(workdir / 'table.csv', tables.to_csv(rows))

@@ -69,15 +69,17 @@ def _value(cell: statistics.Cell, metric: str) -> str:
   return text + ('*' if _significant(cell) else '')
 
 
-def _difference(cell: statistics.Cell, metric: str) -> str:
-  if cell.difference is None or cell.difference_low is None:
+def _difference(cell: statistics.Cell, metric: str, *, brackets: bool) -> str:
+  low, high = cell.difference_low, cell.difference_high
+  if cell.difference is None or low is None or high is None:
     return '-'
   digits = _digits(metric)
-  return (
-    f'{cell.difference:+.{digits}f}'
-    f' [{cell.difference_low:+.{digits}f}, {cell.difference_high:+.{digits}f}]'
-    + ('*' if _significant(cell) else '')
-  )
+  text = f'{cell.difference:+.{digits}f}'
+  if brackets:
+    text += f' [{low:+.{digits}f}, {high:+.{digits}f}]'
+  else:
+    text += f' ±{(high - low) / 2:.{digits}f}'
+  return text + ('*' if _significant(cell) else '')
 
 
 def of_values(rows: Sequence[Row]) -> Table:
@@ -102,12 +104,26 @@ def of_values(rows: Sequence[Row]) -> Table:
   )
 
 
-def of_differences(rows: Sequence[Row]) -> Table:
-  """Makes the table of differences from the reference, with intervals."""
+def of_differences(rows: Sequence[Row], *, brackets: bool = True) -> Table:
+  """Makes the table of differences from the reference.
+
+  Args:
+    rows: of all methods; those without a difference are left out.
+    brackets: whether to write both ends of an interval, or half its width.
+
+  Returns:
+    The table.
+  """
   return Table(
     headers=['method', *TITLES.values()],
     rows=[
-      [r.name, *(_difference(r.cells[m], m) for m in metrics_lib.METRICS)]
+      [
+        r.name,
+        *(
+          _difference(r.cells[m], m, brackets=brackets)
+          for m in metrics_lib.METRICS
+        ),
+      ]
       for r in rows
       if any(c.difference is not None for c in r.cells.values())
     ],
