@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 import concurrent.futures
+import concurrent.futures.process
 import contextlib
 import dataclasses
 import hashlib
@@ -179,6 +180,11 @@ def run(
           yield unit, future.result()
         elif isinstance(failed, Failure):
           yield unit, failed
+        elif isinstance(failed, concurrent.futures.process.BrokenProcessPool):
+          raise errors.UserError(
+            f'--jobs={jobs}: a worker died, perhaps for want of memory; what is'
+            ' finished is kept: run the same command with fewer jobs'
+          )
         else:
           raise failed
     finally:
@@ -190,6 +196,8 @@ _NOT_MEASURING = (
   'compare.py',
   'comparison/curves.py',
   'comparison/plots.py',
+  'comparison/protocol.py',
+  'comparison/report.py',
   'comparison/statistics.py',
   'comparison/tables.py',
 )
