@@ -76,6 +76,7 @@ def _results(
     'protocol': {
       'folds': run.options.folds,
       'seeds': run.options.seeds,
+      'costly_seeds': run.options.costly_seeds,
       'resamples': run.options.resamples,
       'data_fingerprint': run.data_fingerprint,
     },
