@@ -82,8 +82,6 @@ def _morning(
   """Makes a row of MORNING, of all perspectives or some."""
   # A plain copy would share the parts of the configuration.
   whole = config.copy_and_resolve_references()
-  # All training brands train, and the last step is kept.
-  whole.data.valid_share = 0.0
   recipe = whole.copy_and_resolve_references()
   if perspectives is not None:
     recipe.model.perspectives = perspectives

@@ -39,8 +39,8 @@ def _notes(run: protocol.Comparison) -> list[str]:
     len(run.methods) > 1
   ):
     lines.append(
-      '*: differs from MORNING, p < 0.05, paired by brands, corrected for the'
-      ' number of rows (Holm)'
+      'an asterisk: differs from MORNING, p < 0.05, paired by brands, corrected'
+      ' for the number of rows (Holm)'
     )
   fewer = [m for m in run.methods if run.repetitions(m) < options.seeds]
   if fewer:
@@ -164,7 +164,7 @@ def _draw(
       lines,
       run.workdir / 'epochs.png',
       title=f'Held-out brands while training ({caption})',
-      label='epochs of training',
+      label='epochs of training (logarithmic above 1)',
       logarithmic=True,
     )
     _write(run.workdir / 'epochs.csv', curves_lib.to_csv('epochs', lines))
