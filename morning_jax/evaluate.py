@@ -5,7 +5,7 @@ Training's periodic evaluation and `launch.evaluate` run the same functions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import dataclasses
 import json
 import os
@@ -41,6 +41,30 @@ GRAPH = 'attribute_graph'
 _SCORES_AT_A_TIME = 1 << 24  # of the score matrix, held on device
 
 
+def make_encode(model: morning.Morning) -> Callable[..., Any]:
+  """Compiles the encoding of accounts of one role, once for all tables.
+
+  Args:
+    model: the model.
+
+  Returns:
+    A jitted function of (variables, accounts, graph, role), which returns
+    perspective -> [accounts, D].
+  """
+
+  def encode(
+    variables: Mapping[str, Any],
+    accounts: accounts_lib.AccountTable,
+    graph: Any,
+    role: str,
+  ) -> Any:
+    return model.apply(
+      variables, accounts, role=role, graph=graph, method='encode'
+    )
+
+  return jax.jit(encode, static_argnames='role')
+
+
 class Scorer:
   """Encodes each account once and scores brands against candidates.
 
@@ -56,6 +80,7 @@ class Scorer:
     *,
     batch_size: int,
     graph: Any = None,
+    encode: Callable[..., Any] | None = None,
   ):
     """Prepares to score.
 
@@ -65,24 +90,14 @@ class Scorer:
       mesh: where to compute.
       batch_size: accounts encoded at a time.
       graph: the attribute graph, where the model takes it.
+      encode: what `make_encode` returned for the model, where it is at hand.
     """
     self._table = table
     self._graph = sharding.put_large(graph, mesh)
     self._mesh = mesh
     axis = mesh.shape[sharding.DATA]
     self._batch_size = -(-max(batch_size, 1) // axis) * axis
-
-    def encode(
-      variables: Mapping[str, Any],
-      accounts: accounts_lib.AccountTable,
-      graph: Any,
-      role: str,
-    ) -> Any:
-      return model.apply(
-        variables, accounts, role=role, graph=graph, method='encode'
-      )
-
-    self._encode = jax.jit(encode, static_argnames='role')
+    self._encode = encode or make_encode(model)
 
   def encode(
     self, params: Any, rows: np.ndarray, *, role: str
@@ -222,6 +237,30 @@ def rank_split(
     scores={k: np.concatenate([b[k] for b in kept])[back] for k in kept[0]}
     if keep_scores
     else None,
+  )
+
+
+def statistics_of_scores(
+  score_BxM: np.ndarray,
+  accounts: accounts_lib.Accounts,
+  split: splits_lib.Split,
+) -> metrics_lib.BrandStatistics:
+  """Ranks a split's candidates by scores that anything may have computed.
+
+  Args:
+    score_BxM: float32 scores of the split's brands and candidates.
+    accounts: who the accounts are.
+    split: what is ranked, with its positives.
+
+  Returns:
+    What each brand adds to the metrics.
+  """
+  category_B, found_M = _category_codes(accounts, split)
+  return metrics_lib.brand_statistics(
+    jnp.asarray(score_BxM),
+    _Positives(split).matrix(np.arange(len(split.brand_row_B))),
+    brand_category_B=category_B,
+    found_under_M=found_M,
   )
 
 

@@ -148,6 +148,41 @@ class _Progress:
     )
 
 
+def fit_inputs(
+  config: ml_collections.ConfigDict,
+  dataset: accounts_lib.Dataset,
+  split: splits_lib.Split,
+  kinds: Mapping[str, str],
+  features: Mapping[str, int],
+) -> dict[str, Any]:
+  """Fits to the training accounts what training does not change.
+
+  Args:
+    config: the whole configuration.
+    dataset: the data set.
+    split: what is trained on.
+    kinds: feature -> kind of transform.
+    features: feature -> size, of what takes part.
+
+  Returns:
+    Feature -> what its transform was fitted to; the attribute graph.
+  """
+  fitted = pipeline.fit_transforms(
+    kinds, dataset, split, strength=config.model.whitening
+  )
+  if accounts_lib.ATTRIBUTE_LIST in features:
+    fitted[evaluate_lib.GRAPH] = pipeline.fit_graph(
+      config.model.attribute,
+      dataset,
+      kind=factory.graph_encoder(config.model),
+      seed=config.seed,
+      # A stored graph knows the pairs of all training brands, also of those
+      # that a fold holds out.
+      stored=not config.data.folds,
+    )
+  return fitted
+
+
 class _Run:
   """One run: everything that the loop needs, built once."""
 
@@ -278,21 +313,9 @@ class _Run:
 
       restored = self.checkpoints.restore(stored)
       return jax.device_get(restored.items.get('fitted', {}))
-    model = self.config.model
-    fitted = pipeline.fit_transforms(
-      self.kinds, self.dataset, self.split, strength=model.whitening
+    return fit_inputs(
+      self.config, self.dataset, self.split, self.kinds, self.features
     )
-    if accounts_lib.ATTRIBUTE_LIST in self.features:
-      fitted[evaluate_lib.GRAPH] = pipeline.fit_graph(
-        model.attribute,
-        self.dataset,
-        kind=factory.graph_encoder(model),
-        seed=self.config.seed,
-        # A stored graph knows the pairs of all training brands, also of those
-        # that a fold holds out.
-        stored=not self.config.data.folds,
-      )
-    return fitted
 
   def check_same_run(self, meta: Mapping[str, Any]) -> None:
     """Checks that a checkpoint is of this configuration and data."""

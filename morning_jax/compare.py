@@ -1,0 +1,50 @@
+"""Compares methods on the same folds, with intervals and paired tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import os
+import pathlib
+from typing import Any
+
+import ml_collections
+
+from morning_jax import accounts as accounts_lib
+from morning_jax import errors
+from morning_jax.comparison import protocol
+from morning_jax.comparison import report
+from morning_jax.reporting import console
+
+Options = protocol.Options
+
+
+def compare(
+  dataset: accounts_lib.Dataset,
+  recipes: Mapping[str, ml_collections.ConfigDict],
+  options: Options,
+  workdir: str | os.PathLike[str],
+) -> dict[str, Any]:
+  """Trains and evaluates every method on the same folds; writes tables.
+
+  Args:
+    dataset: the data set; its training brands are dealt out to folds.
+    recipes: variant of configs/morning.py -> configuration.
+    options: what to compare.
+    workdir: gets `table.txt`, `.csv`, `.md`, `.tex`, `per_category.csv`,
+      `.md`, `results.json`, and pictures. What was measured before is taken
+      from it.
+
+  Returns:
+    What `results.json` holds.
+
+  Raises:
+    UserError: an option, the data or the folder can't be used.
+  """
+  workdir = pathlib.Path(workdir).resolve()
+  if workdir.exists() and not workdir.is_dir():
+    raise errors.UserError(f'--workdir={workdir}: is no folder')
+  run = protocol.Comparison(dataset, recipes, options, workdir)
+  workdir.mkdir(parents=True, exist_ok=True)
+  console.say(f'working folder: {workdir}')
+  run.measure()
+  return report.write(run)

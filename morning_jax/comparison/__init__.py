@@ -1,0 +1,1 @@
+"""Compares methods on the same folds with one protocol."""

@@ -1,0 +1,174 @@
+"""Learning curves: metrics against epochs and against training brands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import csv
+import dataclasses
+import io
+
+import numpy as np
+
+from morning_jax import errors
+from morning_jax import metrics as metrics_lib
+from morning_jax.comparison import methods as methods_lib
+from morning_jax.comparison import results
+from morning_jax.comparison import statistics
+from morning_jax.comparison import tasks
+from morning_jax.comparison import workers
+
+KINDS = ('epochs', 'brands', 'categories')
+# Whose curves are drawn, of those that take part.
+METHODS = ('similarity', 'morning-paper', methods_lib.REFERENCE)
+SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
+_SEED = 0  # curves take the first repetition alone
+_EPOCHS = (0, 1, 2, 5, 10, 20, 40, 70, 100, 200, 500, 1000)
+
+# (unit, index among its epochs) -> what was measured.
+Measured = Callable[[workers.Unit, int], results.Group]
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+  """One method's line in a picture, with its band.
+
+  Attributes:
+    name: of the method.
+    x: epochs, or numbers of brands; empty where the line is level.
+    cells: metric -> a number with its interval for each x, or one if level.
+  """
+
+  name: str
+  x: list[float]
+  cells: dict[str, list[statistics.Cell]]
+
+
+def check_kinds(kinds: Sequence[str]) -> None:
+  """Checks which pictures were asked for.
+
+  Raises:
+    UserError: one is unknown.
+  """
+  for kind in kinds:
+    if kind not in KINDS:
+      raise errors.UserError(
+        f'--curves={kind}: there are the curves {", ".join(KINDS)}'
+      )
+
+
+def _epochs(method: methods_lib.Method) -> tuple[int, ...]:
+  assert method.recipe is not None
+  last = method.recipe.train.epochs
+  return (*(e for e in _EPOCHS if e < last), last)
+
+
+def _drawn(methods: Sequence[methods_lib.Method]) -> list[methods_lib.Method]:
+  return [m for m in methods if m.key in METHODS]
+
+
+def _epoch_unit(
+  method: methods_lib.Method, *, fold: int, folds: int
+) -> workers.Unit:
+  epochs = _epochs(method) if method.recipe is not None else ()
+  return workers.Unit(method.key, tasks.Place(_SEED, fold, folds), epochs)
+
+
+def units(
+  kinds: Sequence[str],
+  methods: Sequence[methods_lib.Method],
+  folds: int,
+) -> list[workers.Unit]:
+  """Lists what has to be measured beside the table."""
+  found = []
+  for method in _drawn(methods):
+    for fold in range(folds):
+      if 'epochs' in kinds:
+        found.append(_epoch_unit(method, fold=fold, folds=folds))
+      if 'brands' in kinds:
+        found += [
+          workers.Unit(method.key, tasks.Place(_SEED, fold, folds, share))
+          for share in SHARES
+        ]
+  return list(dict.fromkeys(found))
+
+
+def _cells(
+  points: list[list[results.Group]], weight_WxB: np.ndarray
+) -> dict[str, list[statistics.Cell]]:
+  cells: dict[str, list[statistics.Cell]] = {m: [] for m in metrics_lib.METRICS}
+  for groups in points:
+    drawn = statistics.resample(groups, weight_WxB)
+    for metric, mean in results.point(groups).items():
+      low, high = statistics.interval(drawn[metric])
+      cells[metric].append(statistics.Cell(mean=mean, low=low, high=high))
+  return cells
+
+
+def of_epochs(
+  methods: Sequence[methods_lib.Method],
+  folds: int,
+  measured: Measured,
+  weight_WxB: np.ndarray,
+) -> list[Line]:
+  """Collects metrics against epochs; what is not trained is level."""
+  lines = []
+  for method in _drawn(methods):
+    own = [_epoch_unit(method, fold=fold, folds=folds) for fold in range(folds)]
+    epochs = own[0].epochs
+    points = [
+      [measured(unit, i) for unit in own] for i in range(max(len(epochs), 1))
+    ]
+    lines.append(
+      Line(
+        method.peer.name,
+        [float(e) for e in epochs],
+        _cells(points, weight_WxB),
+      )
+    )
+  return lines
+
+
+def of_brands(
+  methods: Sequence[methods_lib.Method],
+  folds: int,
+  measured: Measured,
+  weight_WxB: np.ndarray,
+  num_brands: Callable[[tasks.Place], int],
+) -> list[Line]:
+  """Collects metrics against the number of training brands.
+
+  Args:
+    methods: that take part.
+    folds: number of folds.
+    measured: returns what was measured.
+    weight_WxB: resamples of the brands.
+    num_brands: how many brands are trained on at a place.
+
+  Returns:
+    A line a method.
+  """
+  lines = []
+  for method in _drawn(methods):
+    points, x = [], []
+    for share in SHARES:
+      places = [tasks.Place(_SEED, fold, folds, share) for fold in range(folds)]
+      x.append(float(np.mean([num_brands(p) for p in places])))
+      points.append([measured(workers.Unit(method.key, p), 0) for p in places])
+    lines.append(Line(method.peer.name, x, _cells(points, weight_WxB)))
+  return lines
+
+
+def to_csv(kind: str, lines: Sequence[Line]) -> str:
+  """Writes every number of a picture."""
+  out = io.StringIO()
+  writer = csv.writer(out, lineterminator='\n')
+  writer.writerow([kind, 'method', 'metric', 'mean', 'low', 'high'])
+  for line in lines:
+    for metric, cells in line.cells.items():
+      places: list[object] = [*line.x] or ['']
+      for x, cell in zip(places, cells, strict=True):
+        writer.writerow(
+          '' if v is None else v
+          for v in (x, line.name, metric, cell.mean, cell.low, cell.high)
+        )
+  return out.getvalue()

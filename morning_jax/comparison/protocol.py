@@ -1,0 +1,178 @@
+"""A comparison: which trainings it takes, and what they measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+import pathlib
+
+import ml_collections
+import numpy as np
+
+from morning_jax import accounts as accounts_lib
+from morning_jax import errors
+from morning_jax import metrics as metrics_lib
+from morning_jax.comparison import curves as curves_lib
+from morning_jax.comparison import methods as methods_lib
+from morning_jax.comparison import plots
+from morning_jax.comparison import results
+from morning_jax.comparison import statistics
+from morning_jax.comparison import tasks
+from morning_jax.comparison import workers
+from morning_jax.data import pipeline
+from morning_jax.data import splits
+from morning_jax.reporting import console
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What to compare.
+
+  Attributes:
+    methods: keys of the methods; None for all that the data allows.
+    folds: folds of a repetition.
+    seeds: repetitions: each deals the folds anew and seeds the methods.
+    costly_seeds: repetitions of methods that take long.
+    curves: pictures to draw, of `curves.KINDS`.
+    jobs: workers; 0 for none, None for one a core.
+    resamples: of the bootstrap.
+  """
+
+  methods: tuple[str, ...] | None = None
+  folds: int = 5
+  seeds: int = 3
+  costly_seeds: int = 1
+  curves: tuple[str, ...] = ()
+  jobs: int | None = None
+  resamples: int = statistics.RESAMPLES
+
+
+class Comparison:
+  """Everything that the steps of a comparison share."""
+
+  def __init__(
+    self,
+    dataset: accounts_lib.Dataset,
+    recipes: Mapping[str, ml_collections.ConfigDict],
+    options: Options,
+    workdir: pathlib.Path,
+  ):
+    """Checks the options.
+
+    Args:
+      dataset: the data set as it is stored.
+      recipes: variant of configs/morning.py -> configuration.
+      options: what to compare.
+      workdir: where results are kept.
+
+    Raises:
+      UserError: an option can't be used.
+    """
+    for name in ('seeds', 'costly_seeds'):
+      if getattr(options, name) < 1:
+        raise errors.UserError(
+          f'--{name}={getattr(options, name)}: takes 1 repetition at least'
+        )
+    if options.jobs is not None and options.jobs < 0:
+      raise errors.UserError(f'--jobs={options.jobs}: must not be below 0')
+    curves_lib.check_kinds(options.curves)
+    if options.curves:
+      plots.check_installed()
+    tasks.check_folds(dataset, options.folds)
+    self.dataset, self.recipes, self.options = dataset, recipes, options
+    self.workdir = workdir
+    self.methods, self.left_out = methods_lib.choose(
+      methods_lib.table(recipes), options.methods, dataset
+    )
+    split = splits.select(dataset, 'train')
+    assert split is not None
+    self.brand_rows = split.brand_row_B
+    self.category_B = dataset.accounts.categories[self.brand_rows]
+    self.data_fingerprint = pipeline.fingerprint(dataset)
+    self.kept = workers.Kept(
+      workdir, self.data_fingerprint, workers.source_fingerprint()
+    )
+    self.measured: dict[workers.Unit, list[metrics_lib.BrandStatistics]] = {}
+
+  def repetitions(self, method: methods_lib.Method) -> int:
+    """Returns how often a method is repeated."""
+    seeds = self.options.seeds
+    return min(seeds, self.options.costly_seeds) if method.costly else seeds
+
+  def units(self, method: methods_lib.Method) -> list[workers.Unit]:
+    """Lists a method's trainings of the table."""
+    return [
+      workers.Unit(method.key, tasks.Place(seed, fold, self.options.folds))
+      for seed in range(self.repetitions(method))
+      for fold in range(self.options.folds)
+    ]
+
+  def measure(self) -> None:
+    """Measures everything that is not at hand already."""
+    by_key = {m.key: m for m in self.methods}
+    wanted = [u for m in self.methods for u in self.units(m)]
+    wanted += curves_lib.units(
+      self.options.curves, self.methods, self.options.folds
+    )
+    left = []
+    for unit in dict.fromkeys(wanted):
+      found = self.kept.read(unit, by_key[unit.method])
+      if found is None:
+        left.append(unit)
+      else:
+        self.measured[unit] = found
+    if self.measured:
+      console.say(
+        f'{len(self.measured)} of {len(set(wanted))} results are at hand in'
+        f' {self.workdir}'
+      )
+    # The long ones first, so that no core idles at the end.
+    left.sort(key=lambda u: -by_key[u.method].cost)
+    jobs = self.options.jobs
+    jobs = workers.default_jobs() if jobs is None else jobs
+
+    def cost(unit: workers.Unit) -> int:
+      # In tenths of a second or so: the bar's time left follows from it.
+      return max(1, round(10 * by_key[unit.method].cost * unit.place.share))
+
+    failed: dict[str, str] = {}
+    with console.Progress(
+      total=sum(map(cost, left)), unit='of work', title='comparing'
+    ) as bar:
+      for unit, outcome in workers.run(
+        left, self.dataset, self.recipes, jobs=jobs
+      ):
+        if isinstance(outcome, workers.Failure):
+          if self.options.methods is not None:
+            raise errors.UserError(f'--methods={unit.method}: {outcome}')
+          failed[unit.method] = str(outcome)
+        else:
+          self.measured[unit] = outcome
+          self.kept.write(unit, by_key[unit.method], outcome)
+        bar.advance(
+          cost(unit),
+          method=by_key[unit.method].peer.name,
+          repetition=f'{unit.place.seed + 1}/{self.options.seeds}',
+          fold=f'{unit.place.fold + 1}/{unit.place.folds}',
+        )
+    for key, reason in failed.items():
+      self.left_out.append(f'{by_key[key].peer.name} is left out: {reason}')
+    self.methods = [m for m in self.methods if m.key not in failed]
+    if not self.methods:
+      raise errors.UserError(
+        f'{self.dataset.name}: no method can run: ' + '; '.join(self.left_out)
+      )
+
+  def group(self, unit: workers.Unit, index: int = 0) -> results.Group:
+    """Returns what was measured of a unit, with its brands."""
+    place = unit.place
+    rows = tasks.held_out(self.dataset, place).brand_row_B
+    return results.Group(
+      (place.seed, place.fold),
+      np.searchsorted(self.brand_rows, rows),
+      self.measured[unit][index],
+    )
+
+  def groups(self) -> dict[str, list[results.Group]]:
+    """Returns method -> what was measured for the table."""
+    return {m.key: [self.group(u) for u in self.units(m)] for m in self.methods}

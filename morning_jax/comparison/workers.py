@@ -1,0 +1,267 @@
+"""Runs measurements, several at a time, and keeps what is finished.
+
+Each worker is a process with a single thread of computation: two trainings
+side by side on two cores are faster than one on both, and their numbers do not
+depend on how many cores there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+import concurrent.futures
+import concurrent.futures.process
+import contextlib
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import os
+import pathlib
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+
+from morning_jax import accounts as accounts_lib
+from morning_jax import errors
+from morning_jax import metrics as metrics_lib
+from morning_jax.comparison import methods as methods_lib
+from morning_jax.comparison import results
+from morning_jax.comparison import tasks
+
+_ONE_THREAD = {
+  'NPROC': '1',  # of XLA
+  'OMP_NUM_THREADS': '1',
+  'OPENBLAS_NUM_THREADS': '1',
+  'MKL_NUM_THREADS': '1',
+}
+_FOLDER = 'parts'
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+  """One training and its measurement.
+
+  Attributes:
+    method: key of the method.
+    place: fold, seed and share of the training brands.
+    epochs: after which epochs to measure; empty for the last one.
+  """
+
+  method: str
+  place: tasks.Place
+  epochs: tuple[int, ...] = ()
+
+  @property
+  def file(self) -> pathlib.PurePosixPath:
+    """Where its result is kept, below the working folder."""
+    place = self.place
+    name = f'seed-{place.seed}-fold-{place.fold + 1}-of-{place.folds}'
+    if place.share < 1:
+      name += f'-share-{100 * place.share:g}'
+    if self.epochs:
+      name += '-epochs'
+    return pathlib.PurePosixPath(_FOLDER, self.method, f'{name}.json')
+
+
+class Failure(Exception):
+  """A method that can't run on the data; the message says why."""
+
+
+def measure(
+  unit: Unit,
+  dataset: accounts_lib.Dataset,
+  recipes: Mapping[str, ml_collections.ConfigDict],
+) -> list[metrics_lib.BrandStatistics]:
+  """Trains and measures one unit.
+
+  Args:
+    unit: what to measure.
+    dataset: the data set as it is stored.
+    recipes: variant -> configuration.
+
+  Returns:
+    What each held-out brand adds to the metrics, after each of the epochs.
+
+  Raises:
+    Failure: the method can't run on the data.
+  """
+  method = methods_lib.table(recipes)[unit.method]
+  task = tasks.make_task(dataset, unit.place)
+  try:
+    scores = method.score(task, unit.epochs)
+  except errors.UserError as e:
+    raise Failure(str(e)) from None
+  return [tasks.judge(dataset, unit.place, s) for s in scores]
+
+
+_shared: dict[str, Any] = {}  # of a worker
+
+
+def _start(dataset: accounts_lib.Dataset, recipes: dict[str, str]) -> None:
+  _shared['dataset'] = dataset
+  _shared['recipes'] = {
+    k: ml_collections.ConfigDict(json.loads(v)) for k, v in recipes.items()
+  }
+
+
+def _measure_shared(unit: Unit) -> list[metrics_lib.BrandStatistics]:
+  return measure(unit, _shared['dataset'], _shared['recipes'])
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+  """Sets environment variables for processes that are started inside."""
+  before = {k: os.environ.get(k) for k in values}
+  os.environ.update(values)
+  try:
+    yield
+  finally:
+    for name, value in before.items():
+      if value is None:
+        os.environ.pop(name, None)
+      else:
+        os.environ[name] = value
+
+
+def default_jobs() -> int:
+  """Returns a worker per core; none where an accelerator does the work."""
+  if jax.default_backend() != 'cpu':
+    return 0
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
+
+
+def run(
+  units: Sequence[Unit],
+  dataset: accounts_lib.Dataset,
+  recipes: Mapping[str, ml_collections.ConfigDict],
+  *,
+  jobs: int,
+) -> Iterator[tuple[Unit, list[metrics_lib.BrandStatistics] | Failure]]:
+  """Measures units and yields each as it is finished.
+
+  Args:
+    units: what to measure.
+    dataset: the data set as it is stored.
+    recipes: variant -> configuration.
+    jobs: number of workers; 0 measures in this process.
+
+  Yields:
+    A unit, and what was measured or why that is not possible.
+  """
+  if not units:
+    return
+  if not jobs:
+    for unit in units:
+      try:
+        yield unit, measure(unit, dataset, recipes)
+      except Failure as e:
+        yield unit, e
+    return
+  plain = {k: v.to_json() for k, v in recipes.items()}
+  with (
+    _environment(_ONE_THREAD),
+    concurrent.futures.ProcessPoolExecutor(
+      min(jobs, len(units)),
+      mp_context=multiprocessing.get_context('spawn'),
+      initializer=_start,
+      initargs=(dataset, plain),
+    ) as pool,
+  ):
+    futures = {pool.submit(_measure_shared, u): u for u in units}
+    try:
+      for future in concurrent.futures.as_completed(futures):
+        unit = futures.pop(future)
+        failed = future.exception()
+        if failed is None:
+          yield unit, future.result()
+        elif isinstance(failed, Failure):
+          yield unit, failed
+        elif isinstance(failed, concurrent.futures.process.BrokenProcessPool):
+          raise errors.UserError(
+            f'--jobs={jobs}: a worker died, perhaps for want of memory; what is'
+            ' finished is kept: run the same command with fewer jobs'
+          )
+        else:
+          raise failed
+    finally:
+      pool.shutdown(wait=False, cancel_futures=True)
+
+
+# Modules that no measurement depends on.
+_NOT_MEASURING = (
+  'compare.py',
+  'comparison/curves.py',
+  'comparison/plots.py',
+  'comparison/protocol.py',
+  'comparison/report.py',
+  'comparison/statistics.py',
+  'comparison/tables.py',
+)
+
+
+def source_fingerprint() -> str:
+  """Returns a SHA-256 of the software that measures, and of its libraries."""
+  digest = hashlib.sha256(f'{jax.__version__} {np.__version__}'.encode())
+  root = pathlib.Path(__file__).resolve().parent.parent
+  for path in sorted(root.rglob('*.py')):
+    name = path.relative_to(root).as_posix()
+    if name not in _NOT_MEASURING:
+      digest.update(name.encode() + path.read_bytes())
+  return digest.hexdigest()
+
+
+class Kept:
+  """Results of finished units in the working folder."""
+
+  def __init__(self, workdir: pathlib.Path, *fingerprints: str):
+    """Opens the results.
+
+    Args:
+      workdir: the working folder.
+      *fingerprints: of everything that results depend on beside the unit.
+    """
+    self._workdir = workdir
+    self._fingerprints = fingerprints
+
+  def _fingerprint(self, unit: Unit, method: methods_lib.Method) -> str:
+    recipe = method.recipe
+    parts = [
+      *self._fingerprints,
+      json.dumps(dataclasses.asdict(unit), sort_keys=True),
+      '' if recipe is None else recipe.to_json(sort_keys=True),
+    ]
+    return hashlib.sha256('\n'.join(parts).encode()).hexdigest()
+
+  def read(
+    self, unit: Unit, method: methods_lib.Method
+  ) -> list[metrics_lib.BrandStatistics] | None:
+    """Returns a unit's result; None where it is absent, damaged or stale."""
+    try:
+      text = (self._workdir / unit.file).read_text('utf-8')
+      stored = json.loads(text)
+      if stored['fingerprint'] != self._fingerprint(unit, method):
+        return None
+      return [results.from_json(s) for s in stored['statistics']]
+    except (OSError, ValueError, KeyError, TypeError):
+      return None
+
+  def write(
+    self,
+    unit: Unit,
+    method: methods_lib.Method,
+    statistics: list[metrics_lib.BrandStatistics],
+  ) -> None:
+    """Keeps a unit's result; the file appears whole or not at all."""
+    path = self._workdir / unit.file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + '.draft')
+    stored = {
+      'fingerprint': self._fingerprint(unit, method),
+      'statistics': [results.to_json(s) for s in statistics],
+    }
+    draft.write_text(json.dumps(stored) + '\n', encoding='utf-8')
+    draft.replace(path)

@@ -1,0 +1,1 @@
+"""Other authors' methods, to compare MORNING with."""
