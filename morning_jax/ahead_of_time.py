@@ -183,6 +183,7 @@ def _abstract_data(sizes: Sizes, mesh: Mesh) -> training_step.TrainingData:
     'brand_row_B': integers(sizes.brands),
     'candidate_row_M': integers(sizes.influencers),
     'brand_P': integers(sizes.positives),
+    'category_B': integers(sizes.brands),
     'candidate_P': integers(sizes.positives),
   }
   return training_step.TrainingData(

@@ -107,6 +107,13 @@ def triplet(
   return parts
 
 
+def same_category(category_B: jax.Array, category_M: jax.Array) -> jax.Array:
+  """Tells which pairs are of one known category, bool [B, M]."""
+  return (category_B[:, None] == category_M[None, :]) & (
+    category_B[:, None] >= 0
+  )
+
+
 def all_pairs(
   scores: Scores,
   known_BxB: jax.Array,
@@ -114,6 +121,8 @@ def all_pairs(
   margins: Mapping[str, float],
   hinge_weight: float,
   temperature: float,
+  category_B: jax.Array | None = None,
+  category_weight: float = 0.0,
 ) -> Parts:
   """Computes losses of every brand of a batch against every influencer.
 
@@ -127,11 +136,14 @@ def all_pairs(
     margins: perspective -> margin of its pairwise hinge.
     hinge_weight: weight of the hinges; 0 leaves them out.
     temperature: divides F inside the softmaxes.
+    category_B: int, category of each row's brand; below 0 where unknown. An
+      influencer counts as of the category of the brand in its row.
+    category_weight: weight of the softmax within categories; 0 leaves it out.
 
   Returns:
     `softmax_influencers` (brand to influencers), `softmax_brands` (influencer
-    to brands) and, with a weight, `hinge_<perspective>`, averaged over the
-    unmasked pairs.
+    to brands) and, with a weight, `softmax_category` (brand to influencers of
+    its category) and `hinge_<perspective>`, averaged over the unmasked pairs.
   """
   own_BxB = jnp.eye(len(known_BxB), dtype=bool)
   masked_BxB = known_BxB & ~own_BxB
@@ -143,6 +155,13 @@ def all_pairs(
     ),
     'softmax_brands': jnp.mean(jax.nn.logsumexp(logit_BxB, axis=0) - own_B),
   }
+  if category_weight:
+    assert category_B is not None
+    same_BxB = same_category(category_B, category_B) | own_BxB
+    within_BxB = jnp.where(same_BxB, logit_BxB, -jnp.inf)
+    parts['softmax_category'] = category_weight * jnp.mean(
+      jax.nn.logsumexp(within_BxB, axis=1) - own_B
+    )
   if hinge_weight:
     negative_BxB = ~known_BxB
     count = jnp.maximum(jnp.sum(negative_BxB), 1)

@@ -54,6 +54,8 @@ def all_pairs_sharded(
   hinge_weight: float,
   temperature: float,
   valid_B: jax.Array | None = None,
+  category_B: jax.Array | None = None,
+  category_weight: float = 0.0,
   dtype: Any = None,
   unroll: int = 1,
   mesh: Mesh | None = None,
@@ -78,6 +80,8 @@ def all_pairs_sharded(
     valid_B: bool, False in padded rows: they count neither as pairs nor as
       anyone's negatives. Their indices must be in range and their
       representations finite. None where there is no padding.
+    category_B: int, category of each row's brand; below 0 where unknown.
+    category_weight: weight of the softmax within categories; 0 leaves it out.
     dtype: type to which representations are rounded for products, and in which
       they travel; sums, softmaxes and gradients stay float32. None for none.
     unroll: blocks in one loop body.
@@ -95,9 +99,12 @@ def all_pairs_sharded(
     temperature=float(temperature),
     dtype=dtype,
     unroll=unroll,
+    within_category=bool(category_weight),
   )
   if valid_B is None:
     valid_B = jnp.ones(brand_B.shape, bool)
+  if category_B is None:
+    category_B = jnp.full(brand_B.shape, -1)
 
   def of_device(
     brand: Representations,
@@ -132,6 +139,10 @@ def all_pairs_sharded(
       'softmax_influencers': add((sums.row_R - own_R) * valid_R) / num_valid,
       'softmax_brands': add((sums.column_R - own_R) * valid_R) / num_valid,
     }
+    if category_weight:
+      parts['softmax_category'] = (
+        category_weight * add((sums.category_R - own_R) * valid_R) / num_valid
+      )
     num_negatives = jnp.maximum(add(sums.negatives_R), 1.0)
     for k, hinge_R in sums.hinge.items():
       parts[f'hinge_{k}'] = hinge_weight * add(hinge_R) / num_negatives
@@ -141,6 +152,6 @@ def all_pairs_sharded(
   return jax.shard_map(
     of_device,
     mesh=mesh,
-    in_specs=(rows, rows, PartitionSpec(), rows, rows, rows),
+    in_specs=(rows, rows, PartitionSpec(), rows, rows, rows, rows),
     out_specs=PartitionSpec(),
-  )(brand, influencer, lists, brand_B, candidate_B, valid_B)
+  )(brand, influencer, lists, brand_B, candidate_B, valid_B, category_B)

@@ -55,6 +55,7 @@ class Options:
   temperature: float
   dtype: Any
   unroll: int
+  within_category: bool = False
 
 
 @flax.struct.dataclass
@@ -65,6 +66,7 @@ class Batch:
   brand_R: jax.Array
   candidate_R: jax.Array
   valid_R: jax.Array
+  category_R: jax.Array
 
 
 @flax.struct.dataclass
@@ -74,12 +76,15 @@ class Sums:
   Attributes:
     row_R: log-sum-exp of each brand's logits, its own influencer's included.
     column_R: the same of each influencer, over brands.
+    category_R: as `row_R`, over the influencers of the brand's category; of
+      the own pair alone where that is not asked for.
     hinge: perspective -> [R] sums of a brand's hinges.
     negatives_R: number of unmasked pairs of each brand.
   """
 
   row_R: jax.Array
   column_R: jax.Array
+  category_R: jax.Array
   hinge: Mapping[str, jax.Array]
   negatives_R: jax.Array
 
@@ -152,6 +157,18 @@ def _logits(
   )
 
 
+def _within_category(
+  logit_RxR: jax.Array,
+  batch: Batch,
+  category_R: jax.Array,
+  stop: jax.Array,
+) -> jax.Array:
+  """Keeps the logits of one category, and of the own pairs."""
+  own_RxR = jnp.eye(len(category_R), dtype=bool) & (stop == 0)
+  same_RxR = losses.same_category(batch.category_R, category_R)
+  return jnp.where(same_RxR | own_RxR, logit_RxR, -jnp.inf)
+
+
 def _add_up(
   running: tuple[jax.Array, jax.Array], logit_RxR: jax.Array, *, axis: int
 ) -> tuple[jax.Array, jax.Array]:
@@ -185,29 +202,34 @@ def sums(
   brand, influencer = rounded((brand, influencer), options.dtype)
 
   def body(carry: Any, stop: jax.Array) -> Any:
-    here, column, row, hinge, count_R = carry
-    influencer, candidate_R, valid_R = here
+    here, column, row, category, hinge, count_R = carry
+    influencer, candidate_R, valid_R, category_R = here
     arriving = _pass_on(here, options.axes)  # while this block is computed
     negative_RxR, kept_RxR = _masks(batch, candidate_R, valid_R, stop)
     scores = _scores(brand, influencer)
     logit_RxR = _logits(scores, kept_RxR, options)
     row = _add_up(row, logit_RxR, axis=1)
     column = _add_up(column, logit_RxR, axis=0)
+    if options.within_category:
+      within_RxR = _within_category(logit_RxR, batch, category_R, stop)
+      category = _add_up(category, within_RxR, axis=1)
     for k, margin in options.margins:
       hinge_RxR = jnp.maximum(scores[k] - own[k][:, None] + margin, 0.0)
       hinge = hinge | {
         k: hinge[k] + jnp.where(negative_RxR, hinge_RxR, 0.0).sum(1)
       }
     count_R += negative_RxR.sum(1, dtype=jnp.float32)
-    return arriving, _pass_on(column, options.axes), row, hinge, count_R
+    column = _pass_on(column, options.axes)
+    return arriving, column, row, category, hinge, count_R
 
   zero_R = _zeros(batch.brand_R, options.axes)
   # Below every score, yet finite: the first maximum is never inf - inf.
   empty = (zero_R + jnp.finfo(jnp.float32).min, zero_R)
-  _, column, row, hinge, count_R = _around(
+  _, column, row, category, hinge, count_R = _around(
     body,
     (
-      (influencer, batch.candidate_R, batch.valid_R),
+      (influencer, batch.candidate_R, batch.valid_R, batch.category_R),
+      empty,
       empty,
       empty,
       {k: zero_R for k, _ in options.margins},
@@ -218,6 +240,9 @@ def sums(
   return Sums(
     row_R=row[0] + jnp.log(row[1]),
     column_R=column[0] + jnp.log(column[1]),
+    category_R=category[0] + jnp.log(category[1])
+    if options.within_category
+    else losses.join(own) / options.temperature,
     hinge=hinge,
     negatives_R=count_R,
   )
@@ -231,19 +256,20 @@ def _forward(
   batch: Batch,
 ) -> tuple[Sums, Any]:
   out = sums(options, brand, influencer, own, batch)
-  return out, (brand, influencer, own, batch, out.row_R, out.column_R)
+  kept = out.row_R, out.column_R, out.category_R
+  return out, (brand, influencer, own, batch, kept)
 
 
 def _backward(
   options: Options, residuals: Any, grads: Sums
 ) -> tuple[Any, Any, Any, None]:
   """Goes around once more; an influencer's gradient travels with it."""
-  brand, influencer, own, batch, row_R, column_R = residuals
+  brand, influencer, own, batch, (row_R, column_R, within_R) = residuals
   brand, influencer = rounded((brand, influencer), options.dtype)
 
   def body(carry: Any, stop: jax.Array) -> Any:
     here, to_influencer, to_brand, to_own = carry
-    influencer, candidate_R, valid_R, column_R, column_grad_R = here
+    influencer, candidate_R, valid_R, category_R, column_R, column_grad_R = here
     arriving = _pass_on(here, options.axes)
     negative_RxR, kept_RxR = _masks(batch, candidate_R, valid_R, stop)
     scores = _scores(brand, influencer)
@@ -252,7 +278,13 @@ def _backward(
     to_logit_RxR = (
       jnp.exp(logit_RxR - row_R[:, None]) * grads.row_R[:, None]
       + jnp.exp(logit_RxR - column_R[None, :]) * column_grad_R[None, :]
-    ) / options.temperature
+    )
+    if options.within_category:
+      within_RxR = _within_category(logit_RxR, batch, category_R, stop)
+      to_logit_RxR += (
+        jnp.exp(within_RxR - within_R[:, None]) * grads.category_R[:, None]
+      )
+    to_logit_RxR /= options.temperature
     margins = dict(options.margins)
     for k in brand:
       to_score_RxR = to_logit_RxR
@@ -279,6 +311,7 @@ def _backward(
         influencer,
         batch.candidate_R,
         batch.valid_R,
+        batch.category_R,
         column_R,
         grads.column_R,
       ),

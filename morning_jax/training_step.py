@@ -57,6 +57,7 @@ class TrainingData:
     candidate_row_M: account row of each training influencer.
     brand_P: brand of each positive.
     candidate_P: influencer of each positive.
+    category_B: category of each training brand; -1 where unknown.
     graph: the attribute graph, where the model takes it.
   """
 
@@ -66,6 +67,7 @@ class TrainingData:
   candidate_row_M: jax.Array
   brand_P: jax.Array
   candidate_P: jax.Array
+  category_B: jax.Array
   graph: Any = None
 
 
@@ -107,6 +109,7 @@ def put_data(
     candidate_row_M=put(split.candidate_row_M),
     brand_P=put(split.brand_P),
     candidate_P=put(split.candidate_P),
+    category_B=put(split.category_B),
     graph=sharding.put_large(graph, mesh),
   )
 
@@ -216,6 +219,8 @@ def make_batch_loss(
     )
   if config.train.negatives < 1:
     raise errors.UserError('config.train.negatives must be at least 1')
+  if loss.category_weight < 0:
+    raise errors.UserError('config.loss.category_weight must not be below 0')
   if loss.temperature <= 0:
     raise errors.UserError('config.loss.temperature must be above 0')
 
@@ -265,6 +270,8 @@ def make_batch_loss(
         margins=margins,
         hinge_weight=loss.hinge_weight,
         temperature=loss.temperature,
+        category_B=data.category_B[brand_P],
+        category_weight=loss.category_weight,
         dtype=jnp.dtype(loss.dtype),
         unroll=ring_unroll,
       )
@@ -281,6 +288,8 @@ def make_batch_loss(
         margins=margins,
         hinge_weight=loss.hinge_weight,
         temperature=loss.temperature,
+        category_B=data.category_B[brand_P],
+        category_weight=loss.category_weight,
       )
     if loss.l1:
       parts['l1'] = loss.l1 * losses.l1_norm(params)

@@ -101,6 +101,7 @@ def test_a_brand_with_very_many_positives_costs_the_others_nothing():
     candidate_row_M=candidates + len(brands),
     brand_P=np.concatenate([np.zeros(19_999, int), brands[1:]]),
     candidate_P=np.concatenate([candidates[:-1], brands[1:]]),
+    category_B=np.zeros(2001, np.int32),
   )
   positives = evaluate._Positives(split)
   assert positives.matrix(np.arange(1, 2001)).shape == (2000, 1)

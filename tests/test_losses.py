@@ -44,10 +44,16 @@ def test_paper_cross_entropy_keeps_its_gradient_when_far_off():
   assert float(jax.grad(loss)(jnp.float32(100))) == pytest.approx(1)
 
 
-def all_pairs_slow(scores, known, temperature, hinge_weight):
+def all_pairs_slow(
+  scores, known, temperature, hinge_weight, category, category_weight
+):
   total = sum(scores.values()) / temperature
   size = len(total)
-  parts = {'softmax_influencers': 0.0, 'softmax_brands': 0.0}
+  parts = {
+    'softmax_influencers': 0.0,
+    'softmax_brands': 0.0,
+    'softmax_category': 0.0,
+  }
   for i in range(size):
     row = [total[i, j] for j in range(size) if j == i or not known[i, j]]
     column = [total[j, i] for j in range(size) if j == i or not known[j, i]]
@@ -56,6 +62,15 @@ def all_pairs_slow(scores, known, temperature, hinge_weight):
       ('softmax_brands', column),
     ):
       parts[name] += (np.log(np.sum(np.exp(rivals))) - total[i, i]) / size
+    within = [
+      total[i, j]
+      for j in range(size)
+      if j == i
+      or (not known[i, j] and category[i] == category[j] and category[i] >= 0)
+    ]
+    parts['softmax_category'] += (
+      category_weight * (np.log(np.sum(np.exp(within))) - total[i, i]) / size
+    )
   for k, s in scores.items():
     hinges = [
       max(0.0, s[i, j] - s[i, i] + MARGINS[k])
@@ -77,14 +92,17 @@ def test_all_pairs_against_loops(seed):
   known[:, 3] = known[:, 4]
   known[3, 4] = known[4, 3] = True
   np.fill_diagonal(known, True)
+  category = np.array([0, 1, 0, -1, -1, 1, 0])
   ours = losses.all_pairs(
     {k: jnp.asarray(s, jnp.float32) for k, s in scores.items()},
     jnp.asarray(known),
     margins=MARGINS,
     hinge_weight=0.7,
     temperature=0.5,
+    category_B=jnp.asarray(category),
+    category_weight=0.6,
   )
-  want = all_pairs_slow(scores, known, 0.5, 0.7)
+  want = all_pairs_slow(scores, known, 0.5, 0.7, category, 0.6)
   assert set(ours) == set(want)
   for name, value in want.items():
     assert float(ours[name]) == pytest.approx(value, rel=1e-5), name

@@ -148,7 +148,12 @@ def assert_equal(ours: Any, want: Any, bound: float = 1e-5) -> None:
 )
 def test_losses_and_gradients_equal_one_device(data, model, hinge_weight):
   batch = make_batch(48, seed=data)
-  options = {'hinge_weight': hinge_weight, 'temperature': 0.5}
+  options = {
+    'hinge_weight': hinge_weight,
+    'temperature': 0.5,
+    'category_B': batch.brand_B % 4 - 1,  # one in four is unknown
+    'category_weight': 0.6 if hinge_weight else 0.0,
+  }
   mesh = sharding.make_mesh(data=data, model=model)
   assert_equal(on_ring(batch, mesh, **options), on_one_device(batch, **options))
 
@@ -169,9 +174,16 @@ def test_small_and_large_scores(scale):
 @pytest.mark.parametrize('count', [1, 17])
 def test_a_padded_tail_changes_nothing(count):
   batch = make_batch(24, seed=2)
-  options = {'hinge_weight': 0.7, 'temperature': 2.0}
+  options = {'hinge_weight': 0.7, 'temperature': 2.0, 'category_weight': 0.6}
+  category_B = batch.brand_B % 3 - 1
   mesh = sharding.make_mesh(data=8, model=1)
-  ours = on_ring(batch, mesh, valid_B=jnp.arange(24) < count, **options)
+  ours = on_ring(
+    batch,
+    mesh,
+    valid_B=jnp.arange(24) < count,
+    category_B=category_B,
+    **options,
+  )
   (value, parts), grads = ours
   for side in grads:
     for grad in side.values():
@@ -180,7 +192,9 @@ def test_a_padded_tail_changes_nothing(count):
   if count == 1:  # no rival and no negative: the loss is 0
     assert float(value) == pytest.approx(0, abs=1e-6)
     return
-  want = on_one_device(batch.rows(count), **options)
+  want = on_one_device(
+    batch.rows(count), category_B=category_B[:count], **options
+  )
   assert_equal(((value, parts), head), want)
 
 
@@ -273,6 +287,8 @@ def temporaries(size: int, devices: int) -> int:
         margins=MARGINS,
         hinge_weight=0.7,
         temperature=1.0,
+        category_B=brand_B % 3,
+        category_weight=0.5,
         mesh=mesh,
       )
     )

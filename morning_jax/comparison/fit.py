@@ -67,6 +67,7 @@ def _pad_data(data: training_step.TrainingData) -> training_step.TrainingData:
       search_steps=steps,
     ),
     brand_row_B=_pad(data.brand_row_B, brands),
+    category_B=_pad(data.category_B, brands, -1),
     candidate_row_M=_pad(data.candidate_row_M, candidates),
     brand_P=_pad(data.brand_P, positives),
     candidate_P=_pad(data.candidate_P, positives),

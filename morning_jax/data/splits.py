@@ -21,6 +21,7 @@ class Split:
       least one positive in this split (SPEC section 8), ascending.
     brand_P: brand of each positive, 0..B-1, in the data set's order.
     candidate_P: influencer of each positive, 0..M-1.
+    category_B: int32, category of each brand; -1 where unknown.
   """
 
   name: str
@@ -28,6 +29,7 @@ class Split:
   candidate_row_M: np.ndarray
   brand_P: np.ndarray
   candidate_P: np.ndarray
+  category_B: np.ndarray
 
 
 def select(dataset: accounts_lib.Dataset, name: str) -> Split | None:
@@ -46,7 +48,16 @@ def select(dataset: accounts_lib.Dataset, name: str) -> Split | None:
     return None
   brands, brand_P = np.unique(brand_row[kept], return_inverse=True)
   candidates, candidate_P = np.unique(influencer_row[kept], return_inverse=True)
-  return Split(name, brands, candidates, brand_P, candidate_P)
+  categories = dataset.accounts.categories[brands]
+  _, code_B = np.unique(categories, return_inverse=True)
+  return Split(
+    name=name,
+    brand_row_B=brands,
+    candidate_row_M=candidates,
+    brand_P=brand_P,
+    candidate_P=candidate_P,
+    category_B=np.where(categories == '', -1, code_B).astype(np.int32),
+  )
 
 
 def without_negatives(split: Split) -> np.ndarray:
@@ -69,6 +80,7 @@ def drop_brands(split: Split, brands: np.ndarray) -> Split:
     brand_row_B=split.brand_row_B[kept_B],
     brand_P=new_B[split.brand_P[kept_P]],
     candidate_P=split.candidate_P[kept_P],
+    category_B=split.category_B[kept_B],
   )
 
 
