@@ -171,13 +171,20 @@ def _all_pairs(
   count: int,
   known: torch.Tensor,
   temperature: float,
+  category: torch.Tensor,
+  category_weight: float,
 ) -> torch.Tensor:
-  """Softmax both ways, other known positives masked."""
+  """Softmax both ways and within categories, known positives masked."""
   score = sum(x[:count] @ x[count:].T for x in encoded.values()) / temperature
   own = torch.eye(count, dtype=torch.bool, device=known.device)
   score = score.masked_fill(known & ~own, -torch.inf)
   target = torch.arange(count, device=known.device)
-  return F.cross_entropy(score, target) + F.cross_entropy(score.T, target)
+  value = F.cross_entropy(score, target) + F.cross_entropy(score.T, target)
+  if category_weight:
+    same = (category[:, None] == category) & (category[:, None] >= 0)
+    within = score.masked_fill(~same & ~own, -torch.inf)
+    value = value + category_weight * F.cross_entropy(within, target)
+  return value
 
 
 class Trainer:
@@ -201,6 +208,7 @@ class Trainer:
     self.present = {k: put(v) for k, v in work.table.present.items()}
     data = work.data
     self.brand_row_B = put(data.brand_row_B).long()
+    self.category_B = put(data.category_B)
     self.candidate_row_M = put(data.candidate_row_M).long()
     self.brand_P = put(data.brand_P).long()
     self.candidate_P = put(data.candidate_P).long()
@@ -251,7 +259,14 @@ class Trainer:
       value = _triplet(encoded, len(brand), loss.margins)
     else:
       known = self.known_BxM[brand[:, None], candidate[None, :]]
-      value = _all_pairs(encoded, len(brand), known, loss.temperature)
+      value = _all_pairs(
+        encoded,
+        len(brand),
+        known,
+        loss.temperature,
+        self.category_B[brand],
+        loss.category_weight,
+      )
     for name, p in self.model.named_parameters():
       if p.ndim == 2 and loss.l1:
         value = value + loss.l1 * p.abs().sum()
