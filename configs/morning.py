@@ -110,7 +110,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.loss.temperature = 1.0  # of 'all_pairs'
   # Of 'all_pairs': weight of a softmax among influencers of brands of the same
   # category as the brand's.
-  c.loss.category_weight = 1.0
+  c.loss.category_weight = 1.5
   # Of 'all_pairs': with several devices, 'ring' passes influencers from one to
   # the next, so that none holds all scores; 'none' leaves it to the compiler.
   c.loss.sharding = 'ring'
