@@ -7,6 +7,7 @@ import jax
 from jax import numpy as jnp
 import numpy as np
 import pytest
+import runs
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
@@ -22,7 +23,9 @@ from morning_jax.peers import problem as problem_lib
 from morning_jax.peers import registry
 from morning_jax.peers import trainer
 from morning_jax.peers import two_tower
-from tests import runs
+
+# What one worker trained serves all tests.
+pytestmark = pytest.mark.xdist_group('peers')
 
 NAMES = sorted(registry.PEERS)
 

@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 import runs
 
+# One worker runs the pair that all tests compare with.
+pytestmark = pytest.mark.xdist_group('processes')
+
 _STEPS = 16  # of the configuration below
 
 

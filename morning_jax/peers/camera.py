@@ -29,7 +29,6 @@ from jax import numpy as jnp
 import numpy as np
 
 from morning_jax import accounts as accounts_lib
-from morning_jax import losses
 from morning_jax.peers import interface
 from morning_jax.peers import pairs
 from morning_jax.peers import problem as problem_lib
@@ -118,20 +117,10 @@ class Camera(pairs.PairModule):
     return effect_BxM * self.width**-0.5 + influencers['influence']
 
 
-def _loss(
-  score_pairs: trainer.ScorePairs,
-  problem: problem_lib.Problem,
-  batch: trainer.Batch,
-  key: jax.Array,
-) -> losses.Parts:
-  del key
-  return pairs.in_batch(score_pairs, problem, batch)
-
-
 def _score(task: interface.Task) -> np.ndarray:
   features = problem_lib.present(task.dataset, FEATURES, method='CAMERA')
   return trainer.run(
-    task, features, module=Camera(features), loss=_loss, recipe=_RECIPE
+    task, features, module=Camera(features), loss=pairs.in_batch, recipe=_RECIPE
   )
 
 

@@ -24,7 +24,6 @@ from jax import numpy as jnp
 import numpy as np
 
 from morning_jax import accounts as accounts_lib
-from morning_jax import losses
 from morning_jax.model import encoders
 from morning_jax.peers import interface
 from morning_jax.peers import pairs
@@ -107,19 +106,11 @@ class Catr(pairs.PairModule):
     return jnp.sum(weight_BxMxKxK * match_BxMxKxK, axis=(-2, -1))
 
 
-def _loss(
-  score_pairs: trainer.ScorePairs,
-  problem: problem_lib.Problem,
-  batch: trainer.Batch,
-  key: jax.Array,
-) -> losses.Parts:
-  del key
-  return pairs.in_batch(score_pairs, problem, batch)
-
-
 def _score(task: interface.Task) -> np.ndarray:
   features = problem_lib.present(task.dataset, (_TEXT,), method='CATR')
-  return trainer.run(task, features, module=Catr(), loss=_loss, recipe=_RECIPE)
+  return trainer.run(
+    task, features, module=Catr(), loss=pairs.in_batch, recipe=_RECIPE
+  )
 
 
 def _missing(dataset: accounts_lib.Dataset) -> list[str]:

@@ -20,7 +20,6 @@ from jax import numpy as jnp
 import numpy as np
 
 from morning_jax import accounts as accounts_lib
-from morning_jax import losses
 from morning_jax.model import residual
 from morning_jax.peers import interface
 from morning_jax.peers import pairs
@@ -66,20 +65,10 @@ class TextMatch(pairs.PairModule):
     return super().score(brands, influencers) * root * self.smoothing
 
 
-def _loss(
-  score_pairs: trainer.ScorePairs,
-  problem: problem_lib.Problem,
-  batch: trainer.Batch,
-  key: jax.Array,
-) -> losses.Parts:
-  del key
-  return pairs.in_batch(score_pairs, problem, batch)
-
-
 def _score(task: interface.Task) -> np.ndarray:
   features = problem_lib.present(task.dataset, (_TEXT,), method='HPTR')
   return trainer.run(
-    task, features, module=TextMatch(), loss=_loss, recipe=_RECIPE
+    task, features, module=TextMatch(), loss=pairs.in_batch, recipe=_RECIPE
   )
 
 

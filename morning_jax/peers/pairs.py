@@ -61,8 +61,13 @@ def in_batch(
   score_pairs: trainer.ScorePairs,
   problem: problem_lib.Problem,
   batch: trainer.Batch,
+  key: jax.Array,
 ) -> losses.Parts:
-  """Ranks each brand of a batch against all of its influencers, both ways."""
+  """Ranks each brand of a batch against all of its influencers, both ways.
+
+  A loss as `trainer.run` takes it; nothing is drawn with the key.
+  """
+  del key
   return losses.all_pairs(
     {'score': score_pairs(batch.brand_P, batch.candidate_P)},
     problem.known_BxM[batch.brand_P][:, batch.candidate_P],
