@@ -102,7 +102,7 @@ SIZES = ahead_of_time.Sizes(
   [
     ('v5e:4x4', 16),
     ('v5p:2x2x2', 8),
-    pytest.param('v5e:16x16', 256, marks=pytest.mark.slow),
+    ('v5e:16x16', 256),
   ],
 )
 def test_the_step_compiles(topology, devices):

@@ -128,9 +128,11 @@ def test_two_processes_are_one(together, bundle, tmp_path, devices):
   assert ours.keys() == theirs.keys()
   for path, array in theirs.items():
     if array.dtype.kind == 'f':
-      gap = np.abs(array - ours[path]).max()
-      # Sums in another order, 16 steps of Adam on: a thousandth of a step.
-      assert gap <= 1e-5 + 1e-3 * np.abs(array).max(), path
+      gap = np.abs(array - ours[path])
+      # Sums in another order: where a gradient is next to nothing, Adam makes
+      # up to a thirtieth of a step (0.003) of it; elsewhere it does not show.
+      assert gap.max() <= 1e-4, path
+      assert gap.mean() <= 1e-5, path
     else:
       np.testing.assert_array_equal(array, ours[path])
   assert len(history(workdir)) == len(history(tmp_path)) == 4
@@ -162,6 +164,19 @@ def test_a_stopped_then_a_killed_worker_leave_the_same_bits(
   assert first[0] == second[0] == 0, (first[2], second[2])
   assert re.search(rf'resuming after step \d+ of {_STEPS}', first[1])
   runs.assert_bit_equal(together[0], tmp_path)
+
+
+@pytest.mark.slow
+def test_two_processes_stream_what_they_would_hold(together, bundle, tmp_path):
+  first, second = ends(
+    start_two(*arguments(bundle, tmp_path), '--config.data.placement=stream')
+  )
+  assert first[0] == second[0] == 0, (first[2], second[2])
+  assert re.search(r'waited [\d.]+% of the time for input', first[1])
+  want = runs.losses(together[0])
+  assert runs.losses(tmp_path).keys() == want.keys()
+  for step, loss in runs.losses(tmp_path).items():
+    np.testing.assert_allclose(loss, want[step], rtol=1e-5)
 
 
 def test_two_processes_evaluate_what_one_does(together, tmp_path):
