@@ -80,7 +80,9 @@ def _with_config_first(argv: list[str]) -> list[str]:
       path = value if equals else next(words, '')
     else:
       rest.append(word)
-  known = list(_flat(_load_config(path).to_dict()))
+  fields = _flat(_load_config(path).to_dict())
+  known = list(fields)
+  rest = [_with_names_quoted(word, fields) for word in rest]
   for word in rest:
     name = word.partition('=')[0].lstrip('-')
     name = name.removeprefix('no') if name.startswith('noconfig.') else name
@@ -95,6 +97,22 @@ def _with_config_first(argv: list[str]) -> list[str]:
         f'--{name}: the configuration has no field {field!r}{hint}'
       )
   return [argv[0], f'--config={path}', *rest]
+
+
+def _with_names_quoted(word: str, fields: dict[str, Any]) -> str:
+  """Turns `--config.field=a,b` into a tuple of names, where names belong.
+
+  ml_collections would take `a,b` for one name.
+  """
+  name, equals, value = word.partition('=')
+  default = fields.get(name.lstrip('-').removeprefix('config.'))
+  of_names = isinstance(default, tuple) and all(
+    isinstance(x, str) for x in default
+  )
+  if not (equals and of_names and value) or set(value) & set('\'"()[]'):
+    return word
+  names = tuple(x.strip() for x in value.split(',') if x.strip())
+  return f'{name}={names!r}'
 
 
 def _flat(fields: dict[str, Any], prefix: str = '') -> dict[str, Any]:

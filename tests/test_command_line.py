@@ -98,6 +98,20 @@ def test_mistakes_in_the_bundle(name, bundle, tmp_path):
   assert [p.name for p in tmp_path.iterdir()] == ['data']
 
 
+def test_names_are_listed_with_commas(bundle, tmp_path):
+  done = runs.launch(
+    '--config=configs/morning.py:smoke',
+    '--config.train.epochs=1',
+    '--config.model.perspectives=content,audience',
+    '--config.model.modalities=text',
+    f'--config.data.bundle={bundle}',
+    f'--workdir={tmp_path}/run',
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'audience/text/' in done.stdout and 'content/text/' in done.stdout
+  assert 'attribute/' not in done.stdout and '/image/' not in done.stdout
+
+
 def test_overrides_may_stand_before_the_configuration(bundle, tmp_path):
   line = fails(
     '--config.train.batch_size=0',
