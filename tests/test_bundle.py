@@ -7,6 +7,7 @@ import pytest
 
 from morning_jax import accounts as accounts_lib
 from morning_jax.data import bundle
+from morning_jax.data import bundle_layout
 
 ACCOUNTS = """account_id,role,category,split
 nike,brand,shoes,train
@@ -34,7 +35,7 @@ def folder(tmp_path):
 
 
 def error_of(folder) -> str:
-  with pytest.raises(bundle.BundleError) as e:
+  with pytest.raises(bundle_layout.BundleError) as e:
     bundle.read_bundle(folder)
   message = str(e.value)
   assert '\n' not in message
@@ -148,7 +149,7 @@ def test_what_is_written_is_read_back(tmp_path):
 def test_nothing_is_written_over(tmp_path):
   (tmp_path / 'out').mkdir()
   (tmp_path / 'out' / 'mine.txt').write_text('keep')
-  with pytest.raises(bundle.BundleError, match='exists already'):
+  with pytest.raises(bundle_layout.BundleError, match='exists already'):
     bundle.write_bundle(full_dataset(), tmp_path / 'out')
   assert [p.name for p in tmp_path.rglob('*')] == ['out', 'mine.txt']
 

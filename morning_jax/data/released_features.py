@@ -36,7 +36,7 @@ import tqdm
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
-from morning_jax.data import bundle
+from morning_jax.data import bundle_arrays
 
 TEST_PAIRS = 'testset_r'
 
@@ -149,7 +149,10 @@ def _open_part(root: pathlib.Path, part: str) -> _Part | None:
           ' (a feature is left out by leaving out both)'
         )
     paths[feature] = (brand, influencer)
-    arrays[feature] = (bundle.load_array(brand), bundle.load_array(influencer))
+    arrays[feature] = (
+      bundle_arrays.load_array(brand),
+      bundle_arrays.load_array(influencer),
+    )
   first: tuple[pathlib.Path, int] | None = None
   for feature, pair in arrays.items():
     for path, array in zip(paths[feature], pair, strict=True):
