@@ -65,15 +65,18 @@ on_worker() {
   gcloud compute tpus tpu-vm ssh "${where[@]}" --worker="$1" --command="$2" </dev/null
 }
 
-# On a worker the command is a session of its own, whose number is in a file: it
-# outlives a lost connection, and whoever comes next can end it.
-record() { printf '/tmp/morning-pod-%s-%s.pid' "$tpu" "$1"; }
+# On a worker the command is a session of its own: it outlives a lost connection,
+# and whoever comes next can end it by the number in a file of the home folder.
+# The number counts until the worker starts anew.
+boot_id=/proc/sys/kernel/random/boot_id
+record() { printf '"$HOME"/%q' ".morning-pod-$tpu-$1.pid"; }
 
+# Ends a worker's command and waits for its last process; nothing where none runs.
 end_command() { # worker, signal, seconds to wait
   local file
   file=$(record "$1")
-  printf 'if [ -s %q ]; then p=$(cat %q); kill -%s -- -$p 2>/dev/null; for i in $(seq %s); do kill -0 -- -$p 2>/dev/null || break; sleep 0.1; done; kill -KILL -- -$p 2>/dev/null; rm -f %q; fi; true' \
-    "$file" "$file" "$2" "$(($3 * 10))" "$file"
+  printf 'if { read -r p boot <%s; } 2>/dev/null && [ "$boot" = "$(cat %s)" ]; then kill -%s -- -$p 2>/dev/null; for i in $(seq %s); do kill -0 -- -$p 2>/dev/null || break; sleep 0.1; done; kill -KILL -- -$p 2>/dev/null; rm -f %s; fi; true' \
+    "$file" "$boot_id" "$2" "$(($3 * 10))" "$file"
 }
 
 start_command() { # worker, command ...
@@ -82,22 +85,32 @@ start_command() { # worker, command ...
   shift
   printf '%s; cd %q || { echo "error: no folder %s on worker %s; copy the project there first" >&2; exit 2; }; setsid bash -c %q pod %s & wait $!' \
     "$(end_command "$worker" TERM 5)" "$dir" "$dir" "$worker" \
-    "echo \$\$ > $file; exec \"\$@\"" "$(printf '%q ' "$@")"
+    "echo \$\$ \$(cat $boot_id) > $file; exec \"\$@\"" "$(printf '%q ' "$@")"
 }
 
 workers=0
 stopping=''
-pids=()
-stop_all() {
-  stopping=1
-  echo 'stopping all workers; they save first' >&2
+pids=() enders=()
+
+# Has each worker that still runs end its command. To be called again until all
+# have: one that was still starting has no record yet, and a connection may fail.
+end_workers() {
+  local w
   for ((w = 0; w < workers; w++)); do
-    on_worker "$w" "$(end_command "$w" TERM 120)" &
+    if [ -z "${pids[w]}" ] || kill -0 "${enders[w]:-none}" 2>/dev/null; then continue; fi
+    on_worker "$w" "$(end_command "$w" TERM "$1")" >/dev/null 2>&1 &
+    enders[w]=$!
   done
+}
+
+stop_all() {
+  [ -n "$stopping" ] || echo 'stopping all workers; they save first' >&2
+  stopping=1
 }
 trap stop_all INT TERM
 
 for ((attempt = 0; attempt <= restarts; attempt++)); do
+  if [ -n "$stopping" ]; then exit 130; fi
   state=$(describe state)
   if [ "$state" != READY ]; then
     echo "the TPU $tpu is ${state:-gone}; create it again, then run the same command: it goes on from the newest checkpoint" >&2
@@ -105,7 +118,7 @@ for ((attempt = 0; attempt <= restarts; attempt++)); do
   fi
   workers=$(describe 'networkEndpoints[].ipAddress' | tr ';,' '\n\n' | grep -c .)
   [ "$workers" -gt 0 ] || fail "gcloud lists no worker of $tpu"
-  pids=()
+  pids=() enders=()
   for ((w = 0; w < workers; w++)); do
     on_worker "$w" "$(start_command "$w" "$@")" \
       > >(sed -u "s/^/[$w] /") 2> >(sed -u "s/^/[$w] /" >&2) &
@@ -126,12 +139,15 @@ for ((attempt = 0; attempt <= restarts; attempt++)); do
       [ -z "$ending$stopping" ] || continue
       ending=1
       echo "worker $w ended with code $code" >&2
-      # The others can't go on without it.
-      for ((o = 0; o < workers; o++)); do
-        [ -z "${pids[o]}" ] || on_worker "$o" "$(end_command "$o" TERM 10)" >/dev/null 2>&1 &
-      done
     done
+    if [ -n "$stopping" ]; then
+      end_workers 120
+    elif [ -n "$ending" ]; then
+      end_workers 10 # the others can't go on without it
+    fi
   done
+  # An end that is still on its way must not meet the next start.
+  for ender in "${enders[@]}"; do wait "$ender"; done
   if [ -n "$stopping" ]; then exit 130; fi
   if [ "$worst" -eq 0 ]; then exit 0; fi
   if [ "$worst" -eq 2 ]; then exit 2; fi

@@ -26,6 +26,9 @@ case $args in
       esac
     done
     echo "$args" >>"$FAKE/log"
+    if [[ $command == *setsid* && -e "$FAKE/slow.$JAX_PROCESS_ID" ]]; then
+      rm "$FAKE/slow.$JAX_PROCESS_ID"; sleep 2
+    fi
     cd "$FAKE" && exec bash -c "$command" ;;
   *) echo "unexpected: $args" >&2; exit 9 ;;
 esac
@@ -51,14 +54,14 @@ def environment(tpu: pathlib.Path) -> dict[str, str]:
     **runs.environment(4),
     'PATH': f'{tpu}:{os.environ["PATH"]}',
     'FAKE': str(tpu),
+    'HOME': str(tpu),
     'POD_RESTART_SECONDS': '0',
   }
 
 
 def start(tpu, *args: str) -> subprocess.Popen[str]:
-  # A name of its own: the record of running commands goes by it.
   return subprocess.Popen(
-    [str(POD), f'--tpu={tpu.parent.name}', '--zone=z', *args],
+    [str(POD), '--tpu=t', '--zone=z', *args],
     env=environment(tpu),
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
@@ -88,20 +91,55 @@ def test_a_command_runs_on_every_worker(tpu):
   assert '--zone=z' in (tpu / 'log').read_text()
 
 
+# Worker 1 fails twice, while worker 0 waits for it; then both are well.
+_FAILS_TWICE = (
+  'r=$FAKE/runs; if [ $JAX_PROCESS_ID = 0 ]; then touch $FAKE/waits;'
+  ' until [ "$(wc -l 2>/dev/null <$r)" = 3 ]; do sleep 0.1; done; exit 0; fi;'
+  ' echo run >>$r; [ $(wc -l <$r) = 3 ] || { sleep 0.5; exit 134; }'
+)
+
+
 def test_a_failed_worker_restarts_all(tpu):
-  # Worker 1 fails twice, while worker 0 waits for it; then both are well.
-  script = (
-    'r=$FAKE/runs.$JAX_PROCESS_ID; echo run >>$r; n=$(wc -l <$r);'
-    ' if [ $n -ge 3 ]; then exit 0; fi;'
-    ' if [ $JAX_PROCESS_ID = 1 ]; then sleep 0.5; exit 134; fi;'
-    ' sleep 100 & wait $!'
-  )
-  code, _, stderr = pod(tpu, '--', 'bash', '-c', script)
+  code, _, stderr = pod(tpu, '--', 'bash', '-c', _FAILS_TWICE)
   assert code == 0, stderr
   assert 'worker 1 ended with code 134' in stderr
   assert 'restart 2 of 20' in stderr and 'restart 3 of 20' not in stderr
-  for worker in '01':
-    assert (tpu / f'runs.{worker}').read_text().count('run') == 3
+  assert (tpu / 'waits').exists()
+
+
+def test_a_worker_that_starts_late_is_ended_too(tpu):
+  (tpu / 'slow.0').touch()
+  code, _, stderr = pod(tpu, '--', 'bash', '-c', _FAILS_TWICE)
+  assert code == 0, stderr
+  assert 'restart 2 of 20' in stderr
+
+
+def test_an_end_that_takes_long_does_not_meet_the_next_start(tpu):
+  # The record of the ended command goes late; it must not be the next one's.
+  rm = tpu / 'rm'
+  rm.write_text('#!/usr/bin/env bash\nsleep 2\nPATH=/bin:/usr/bin rm "$@"\n')
+  rm.chmod(0o755)
+  code, _, stderr = pod(tpu, '--', 'bash', '-c', _FAILS_TWICE)
+  assert code == 0, stderr
+
+
+def test_a_number_from_before_a_reboot_ends_nothing(tpu):
+  bystander = subprocess.Popen(['sleep', '100'], start_new_session=True)
+  try:
+    record = tpu / '.morning-pod-t-0.pid'
+    record.write_text(f'{bystander.pid} another-boot\n')
+    code, _, stderr = pod(tpu, '--', 'true')
+    assert code == 0, stderr
+    assert bystander.poll() is None
+    # From this boot, it is what a lost connection left behind.
+    boot = pathlib.Path('/proc/sys/kernel/random/boot_id').read_text()
+    record.write_text(f'{bystander.pid} {boot}')
+    code, _, stderr = pod(tpu, '--', 'true')
+    assert code == 0, stderr
+    assert bystander.wait(timeout=10) == -signal.SIGTERM
+  finally:
+    bystander.kill()
+    bystander.wait()
 
 
 def test_it_gives_up(tpu):
@@ -186,8 +224,8 @@ def test_training_survives_the_loss_of_a_worker(tpu, tmp_path):
   while not runs.newest_step(tmp_path / 'pod'):
     assert process.poll() is None, process.communicate()
     time.sleep(0.05)
-  record = pathlib.Path(f'/tmp/morning-pod-{tpu.parent.name}-1.pid')
-  os.killpg(int(record.read_text()), signal.SIGKILL)
+  record = tpu / '.morning-pod-t-1.pid'
+  os.killpg(int(record.read_text().split()[0]), signal.SIGKILL)
   _, stderr = process.communicate(timeout=400)
   assert process.returncode == 0, stderr
   assert 'restart 1 of 20' in stderr
