@@ -18,13 +18,14 @@ from configs import morning as config_lib
 from morning_jax import train
 from morning_jax.data import bundle
 from morning_jax.data import synthetic
+from morning_jax.data import synthetic_world
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def small_world():
   """The smallest embedded world."""
-  return synthetic.generate(synthetic.small())
+  return synthetic.generate(synthetic_world.small())
 
 
 def write_bundle(folder: pathlib.Path) -> pathlib.Path:

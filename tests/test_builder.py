@@ -16,6 +16,8 @@ from morning_jax import errors
 from morning_jax.data import builder
 from morning_jax.data import bundle
 from morning_jax.data import synthetic
+from morning_jax.data import synthetic_features
+from morning_jax.data import synthetic_world
 
 SMALL = f'{builder.NAME}/synthetic_small'
 BUNDLE = f'{builder.NAME}/bundle'
@@ -94,14 +96,14 @@ def prepared(tmp_path_factory) -> pathlib.Path:
 def test_world_comes_back_whole(prepared):
   before = sorted(p.stat().st_mtime_ns for p in prepared.rglob('*'))
   assert_same(
-    builder.load(SMALL, prepared), synthetic.generate(synthetic.small())
+    builder.load(SMALL, prepared), synthetic.generate(synthetic_world.small())
   )
   assert before == sorted(p.stat().st_mtime_ns for p in prepared.rglob('*'))
 
 
 def test_features_are_typed_and_splits_documented(prepared):
   made = tfds.builder(SMALL, data_dir=prepared)
-  world = synthetic.small()
+  world = synthetic_world.small()
   features = made.info.features
   assert features['content_image'].shape == (world.objects + world.scenes,)
   assert features['content_image'].np_dtype == np.float32
@@ -248,14 +250,16 @@ def test_another_world_or_generator_is_prepared_anew(tmp_path, monkeypatch):
     for c in builder.BrandMicroInfluencer.BUILDER_CONFIGS
     if c.name == 'synthetic_small'
   )
-  world = synthetic.small(seed=5)
+  world = synthetic_world.small(seed=5)
   monkeypatch.setattr(config, 'world', world)
   assert_same(builder.load(SMALL, tmp_path), synthetic.generate(world))
   before = builder._fingerprint_world(world)
-  source = tmp_path / 'synthetic.py'
-  source.write_text(pathlib.Path(synthetic.__file__).read_text() + '#')
-  monkeypatch.setattr(synthetic, '__file__', str(source))
-  assert builder._fingerprint_world(world) != before
+  for module in (synthetic, synthetic_features, synthetic_world):
+    source = tmp_path / 'changed.py'
+    source.write_text(pathlib.Path(module.__file__).read_text() + '#')
+    with monkeypatch.context() as patch:
+      patch.setattr(module, '__file__', str(source))
+      assert builder._fingerprint_world(world) != before
 
 
 def test_may_be_forced(tmp_path):
@@ -266,7 +270,7 @@ def test_may_be_forced(tmp_path):
   )
   made.download_and_prepare(download_config=forced)
   assert_same(
-    builder.load(SMALL, tmp_path), synthetic.generate(synthetic.small())
+    builder.load(SMALL, tmp_path), synthetic.generate(synthetic_world.small())
   )
 
 
@@ -321,7 +325,7 @@ def test_processes_may_prepare_at_once(tmp_path):
 
 
 def test_the_loser_of_a_race_takes_the_winners_copy(tmp_path, monkeypatch):
-  world = synthetic.generate(synthetic.small())
+  world = synthetic.generate(synthetic_world.small())
 
   def meanwhile(_):
     monkeypatch.undo()
@@ -343,7 +347,7 @@ def test_a_race_between_sources_serves_neither_for_the_other(
   def meanwhile(world):
     with monkeypatch.context() as patch:
       patch.setattr(synthetic, 'generate', generate)
-      patch.setattr(config, 'world', synthetic.small(seed=5))
+      patch.setattr(config, 'world', synthetic_world.small(seed=5))
       builder.load(SMALL, tmp_path)
     return generate(world)
 

@@ -10,11 +10,12 @@ import pytest
 from morning_jax import evaluate
 from morning_jax.data import splits
 from morning_jax.data import synthetic
+from morning_jax.data import synthetic_world
 
 
 @pytest.fixture(scope='module')
 def world():
-  return synthetic.generate(synthetic.small())
+  return synthetic.generate(synthetic_world.small())
 
 
 def rank(world, split, seed=0, **kwargs):

@@ -10,13 +10,14 @@ import pytest
 from morning_jax import accounts as accounts_lib
 from morning_jax.data import bundle
 from morning_jax.data import synthetic
+from morning_jax.data import synthetic_world
 
 PERSPECTIVES = ('content', 'audience', 'attribute')
 
 
 @pytest.fixture(scope='module')
-def world() -> synthetic.World:
-  return synthetic.World()
+def world() -> synthetic_world.World:
+  return synthetic_world.World()
 
 
 @pytest.fixture(scope='module')
@@ -64,7 +65,7 @@ def slow_auc(dataset: accounts_lib.Dataset, vectors, split: str) -> float:
   return right / total
 
 
-def planted_parts(world: synthetic.World) -> dict[str, slice]:
+def planted_parts(world: synthetic_world.World) -> dict[str, slice]:
   ends = np.cumsum(
     [0, *(getattr(world, f'{p}_interests') for p in PERSPECTIVES)]
   )
@@ -227,9 +228,9 @@ def test_interests_can_be_read_from_features(dataset, world):
 
 
 def test_same_seed_same_bits_other_seed_other_world():
-  first, again = (synthetic.generate(synthetic.small()) for _ in range(2))
+  first, again = (synthetic.generate(synthetic_world.small()) for _ in range(2))
   assert_same(first, again)
-  other = synthetic.generate(synthetic.small(seed=1))
+  other = synthetic.generate(synthetic_world.small(seed=1))
   for feature, x in first.features.items():
     assert not np.array_equal(x, other.features[feature], equal_nan=True)
   assert not np.array_equal(first.positives_Px2, other.positives_Px2)
@@ -237,7 +238,7 @@ def test_same_seed_same_bits_other_seed_other_world():
 
 def test_pairs_enter_no_feature():
   """Other draws of who works for whom leave every feature as it was."""
-  world = synthetic.small()
+  world = synthetic_world.small()
   first = synthetic.generate(world)
   busier = dataclasses.replace(world, brands_per_influencer=(1, 1, 1))
   other = synthetic.generate(busier)
@@ -248,7 +249,7 @@ def test_pairs_enter_no_feature():
 
 
 def test_survives_a_bundle(tmp_path):
-  dataset = synthetic.generate(synthetic.small())
+  dataset = synthetic.generate(synthetic_world.small())
   bundle.write_bundle(dataset, tmp_path / 'world')
   back = bundle.read_bundle(tmp_path / 'world')
   assert_same(dataclasses.replace(dataset, name=back.name), back)
@@ -257,7 +258,7 @@ def test_survives_a_bundle(tmp_path):
 @pytest.mark.parametrize('seed', range(6))
 def test_tiny_worlds_generate(seed):
   world = dataclasses.replace(
-    synthetic.small(seed),
+    synthetic_world.small(seed),
     categories=1 + seed % 3,
     brands_per_category=5,
     valid_per_category=1,
@@ -279,7 +280,9 @@ def test_tiny_worlds_generate(seed):
 def test_contradictory_sizes_are_refused():
   with pytest.raises(ValueError, match='no training brands'):
     synthetic.generate(
-      dataclasses.replace(synthetic.small(), test_per_category=10)
+      dataclasses.replace(synthetic_world.small(), test_per_category=10)
     )
   with pytest.raises(ValueError, match='there are words for'):
-    synthetic.generate(dataclasses.replace(synthetic.small(), attributes=9999))
+    synthetic.generate(
+      dataclasses.replace(synthetic_world.small(), attributes=9999)
+    )

@@ -10,6 +10,7 @@ from morning_jax import accounts as accounts_lib
 from morning_jax.data import pipeline
 from morning_jax.data import splits
 from morning_jax.data import synthetic
+from morning_jax.data import synthetic_world
 from morning_jax.data import transforms
 
 
@@ -67,7 +68,7 @@ def fit(data: accounts_lib.Dataset):
 
 
 def test_no_held_out_account_moves_a_fit():
-  data = synthetic.generate(synthetic.small())
+  data = synthetic.generate(synthetic_world.small())
   c = config_lib.get_config('smoke')
   c.data.folds, c.data.fold = 4, 1
   data = pipeline.assign_splits(data, c)
@@ -90,7 +91,7 @@ def test_no_held_out_account_moves_a_fit():
 
 
 def test_folds_never_share_a_brand_and_cover_all():
-  data = synthetic.generate(synthetic.small())
+  data = synthetic.generate(synthetic_world.small())
   tests = []
   for index in range(5):
     fold = splits.fold(data, index=index, count=5, seed=3)
@@ -108,7 +109,7 @@ def test_folds_never_share_a_brand_and_cover_all():
 
 
 def test_candidates_of_a_split_have_a_positive_in_it():
-  data = synthetic.generate(synthetic.small())
+  data = synthetic.generate(synthetic_world.small())
   for name in ('train', 'valid', 'test'):
     split = splits.select(data, name)
     pairs = data.positives_Px2[

@@ -18,6 +18,7 @@ from morning_jax import training_step
 from morning_jax.data import bundle as bundle_lib
 from morning_jax.data import pipeline
 from morning_jax.data import synthetic
+from morning_jax.data import synthetic_world
 from morning_jax.model import factory
 from morning_jax.model import morning
 
@@ -26,7 +27,7 @@ def load(bundle: str | None, *, quick: bool) -> accounts_lib.Dataset:
   """Loads a bundle, or makes the embedded world, the small one if quick."""
   if bundle:
     return bundle_lib.read_bundle(bundle)
-  world = synthetic.small() if quick else synthetic.World()
+  world = synthetic_world.small() if quick else synthetic_world.World()
   return synthetic.generate(world)
 
 

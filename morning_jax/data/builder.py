@@ -32,6 +32,8 @@ from morning_jax import accounts as accounts_lib
 from morning_jax import errors
 from morning_jax.data import bundle as bundle_lib
 from morning_jax.data import synthetic
+from morning_jax.data import synthetic_features
+from morning_jax.data import synthetic_world
 
 NAME = 'brand_micro_influencer'
 SET_ASIDE = 'set_aside'
@@ -77,7 +79,7 @@ class Config(tfds.core.BuilderConfig):
     world: what to generate; None reads a bundle from the manual directory.
   """
 
-  world: synthetic.World | None = None
+  world: synthetic_world.World | None = None
 
   def feature_size(self, feature: str) -> int | None:
     """Returns a feature's size; None where only the bundle knows it."""
@@ -128,12 +130,12 @@ class BrandMicroInfluencer(tfds.core.GeneratorBasedBuilder):
     Config(
       name='synthetic',
       description='The embedded world, of the size of the published data.',
-      world=synthetic.World(),
+      world=synthetic_world.World(),
     ),
     Config(
       name='synthetic_small',
       description='An embedded world for tests and first looks.',
-      world=synthetic.small(),
+      world=synthetic_world.small(),
     ),
     Config(name='bundle', description='A bundle in the manual directory.'),
   ]
@@ -334,10 +336,15 @@ def _starts(sorted_rows: np.ndarray, num: int) -> np.ndarray:
   return np.searchsorted(sorted_rows, np.arange(num + 1))
 
 
-def _fingerprint_world(world: synthetic.World) -> str:
+def _fingerprint_world(world: synthetic_world.World) -> str:
   """Returns a digest that changes with the world and with its generator."""
   digest = hashlib.blake2b(digest_size=16)
-  digest.update(pathlib.Path(synthetic.__file__).read_bytes())
+  for source in (
+    synthetic.__file__,
+    synthetic_features.__file__,
+    synthetic_world.__file__,
+  ):
+    digest.update(pathlib.Path(source).read_bytes())
   digest.update(repr(world).encode())
   return digest.hexdigest()
 
