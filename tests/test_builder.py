@@ -15,6 +15,8 @@ from morning_jax import accounts as accounts_lib
 from morning_jax import errors
 from morning_jax.data import builder
 from morning_jax.data import bundle
+from morning_jax.data import loader
+from morning_jax.data import sources
 from morning_jax.data import synthetic
 from morning_jax.data import synthetic_features
 from morning_jax.data import synthetic_world
@@ -89,14 +91,14 @@ def files_of(data_dir: pathlib.Path, config: str) -> pathlib.Path:
 @pytest.fixture(scope='module')
 def prepared(tmp_path_factory) -> pathlib.Path:
   data_dir = tmp_path_factory.mktemp('prepared')
-  builder.load(SMALL, data_dir)
+  loader.load(SMALL, data_dir)
   return data_dir
 
 
 def test_world_comes_back_whole(prepared):
   before = sorted(p.stat().st_mtime_ns for p in prepared.rglob('*'))
   assert_same(
-    builder.load(SMALL, prepared), synthetic.generate(synthetic_world.small())
+    loader.load(SMALL, prepared), synthetic.generate(synthetic_world.small())
   )
   assert before == sorted(p.stat().st_mtime_ns for p in prepared.rglob('*'))
 
@@ -152,7 +154,7 @@ def test_brands_without_a_split_survive(tmp_path, monkeypatch):
   dataset = hand_made(accounts=dataclasses.replace(accounts, splits=splits))
   write(hand_made(), tmp_path / 'bundle')
   monkeypatch.setattr(bundle, 'read_bundle', lambda folder: dataset)
-  loaded = builder.load(BUNDLE, tmp_path, tmp_path / 'bundle')
+  loaded = loader.load(BUNDLE, tmp_path, tmp_path / 'bundle')
   assert_same(dataclasses.replace(loaded, name=dataset.name), dataset)
   made = tfds.builder(BUNDLE, data_dir=tmp_path)
   assert set(made.info.splits) == {'train', 'set_aside', 'influencer'}
@@ -185,14 +187,14 @@ def test_bundle_comes_back_whole(dataset, tmp_path):
   written = write(dataset, tmp_path / 'bundle')
   assert_same(dataclasses.replace(dataset, name=written.name), written)
   for manual in (tmp_path / 'bundle', tmp_path):
-    assert_same(builder.load(BUNDLE, tmp_path / '.tfds', manual), written)
+    assert_same(loader.load(BUNDLE, tmp_path / '.tfds', manual), written)
 
 
 def test_notes_survive(tmp_path):
   write(hand_made(), tmp_path / 'bundle')
   with (tmp_path / 'bundle' / 'interactions.csv').open('a') as f:
     f.write('acme,m1\n')
-  loaded = builder.load(BUNDLE, tmp_path / '.tfds', tmp_path)
+  loaded = loader.load(BUNDLE, tmp_path / '.tfds', tmp_path)
   assert_same(loaded, bundle.read_bundle(tmp_path / 'bundle'))
   assert loaded.notes == ('interactions.csv: 1 duplicate interactions merged',)
 
@@ -200,14 +202,14 @@ def test_notes_survive(tmp_path):
 def test_changed_bundle_is_never_served_from_the_old_copy(tmp_path):
   folder, data_dir = tmp_path / 'bundle', tmp_path / '.tfds'
   write(hand_made(), folder)
-  builder.load(BUNDLE, data_dir, folder)
+  loader.load(BUNDLE, data_dir, folder)
   array = np.load(folder / 'content_text.npy')
   array[2] = [0.25, 0.75]  # as large a file as before
   np.save(folder / 'content_text.npy', array)
-  loaded = builder.load(BUNDLE, data_dir, folder)
+  loaded = loader.load(BUNDLE, data_dir, folder)
   np.testing.assert_array_equal(loaded.features['content_text'], array)
   (folder / 'attribute_embedding.npy').unlink()
-  loaded = builder.load(BUNDLE, data_dir, folder)
+  loaded = loader.load(BUNDLE, data_dir, folder)
   assert list(loaded.features) == ['content_text']
   # The way around `load` as well.
   np.save(folder / 'content_text.npy', array[:, ::-1])
@@ -223,11 +225,11 @@ def test_another_bundle_replaces_and_a_moved_one_does_not(tmp_path):
   first = write(hand_made(), tmp_path / 'a')
   second = write(hand_made(planted=None), tmp_path / 'b')
   data_dir = tmp_path / '.tfds'
-  assert_same(builder.load(BUNDLE, data_dir, tmp_path / 'a'), first)
-  assert_same(builder.load(BUNDLE, data_dir, tmp_path / 'b'), second)
+  assert_same(loader.load(BUNDLE, data_dir, tmp_path / 'a'), first)
+  assert_same(loader.load(BUNDLE, data_dir, tmp_path / 'b'), second)
   (tmp_path / 'b').rename(tmp_path / 'c')
   written = files_of(data_dir, 'bundle').stat().st_mtime_ns
-  loaded = builder.load(BUNDLE, data_dir, tmp_path / 'c')
+  loaded = loader.load(BUNDLE, data_dir, tmp_path / 'c')
   assert loaded.name == str(tmp_path / 'c')
   assert files_of(data_dir, 'bundle').stat().st_mtime_ns == written
 
@@ -235,16 +237,16 @@ def test_another_bundle_replaces_and_a_moved_one_does_not(tmp_path):
 def test_faulty_bundle_leaves_the_copy(tmp_path):
   folder, data_dir = tmp_path / 'bundle', tmp_path / '.tfds'
   write(hand_made(), folder)
-  builder.load(BUNDLE, data_dir, folder)
+  loader.load(BUNDLE, data_dir, folder)
   before = sorted(files_of(data_dir, 'bundle').iterdir())
   np.save(folder / 'content_text.npy', np.zeros((3, 2), np.float32))
   with pytest.raises(errors.UserError, match='has 3 rows'):
-    builder.load(BUNDLE, data_dir, folder)
+    loader.load(BUNDLE, data_dir, folder)
   assert sorted(files_of(data_dir, 'bundle').iterdir()) == before
 
 
 def test_another_world_or_generator_is_prepared_anew(tmp_path, monkeypatch):
-  builder.load(SMALL, tmp_path)
+  loader.load(SMALL, tmp_path)
   (config,) = (
     c
     for c in builder.BrandMicroInfluencer.BUILDER_CONFIGS
@@ -252,14 +254,14 @@ def test_another_world_or_generator_is_prepared_anew(tmp_path, monkeypatch):
   )
   world = synthetic_world.small(seed=5)
   monkeypatch.setattr(config, 'world', world)
-  assert_same(builder.load(SMALL, tmp_path), synthetic.generate(world))
-  before = builder._fingerprint_world(world)
+  assert_same(loader.load(SMALL, tmp_path), synthetic.generate(world))
+  before = sources.fingerprint_world(world)
   for module in (synthetic, synthetic_features, synthetic_world):
     source = tmp_path / 'changed.py'
     source.write_text(pathlib.Path(module.__file__).read_text() + '#')
     with monkeypatch.context() as patch:
       patch.setattr(module, '__file__', str(source))
-      assert builder._fingerprint_world(world) != before
+      assert sources.fingerprint_world(world) != before
 
 
 def test_may_be_forced(tmp_path):
@@ -270,20 +272,20 @@ def test_may_be_forced(tmp_path):
   )
   made.download_and_prepare(download_config=forced)
   assert_same(
-    builder.load(SMALL, tmp_path), synthetic.generate(synthetic_world.small())
+    loader.load(SMALL, tmp_path), synthetic.generate(synthetic_world.small())
   )
 
 
 def test_lost_metadata_is_prepared_anew(tmp_path):
-  first = builder.load(SMALL, tmp_path)
+  first = loader.load(SMALL, tmp_path)
   (files_of(tmp_path, 'synthetic_small') / 'metadata.json').unlink()
-  assert_same(builder.load(SMALL, tmp_path), first)
+  assert_same(loader.load(SMALL, tmp_path), first)
 
 
 def test_user_errors_are_one_line(tmp_path):
   def error_of(*args) -> str:
     with pytest.raises(errors.UserError) as caught:
-      builder.load(*args)
+      loader.load(*args)
     text = str(caught.value)
     assert '\n' not in text
     return text
@@ -305,13 +307,13 @@ def test_user_errors_are_one_line(tmp_path):
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
   (tmp_path / 'file').write_text('')
   with pytest.raises(errors.UserError, match='cannot be written'):
-    builder.load(SMALL, tmp_path / 'file')
+    loader.load(SMALL, tmp_path / 'file')
 
 
 def test_processes_may_prepare_at_once(tmp_path):
   code = (
-    'from morning_jax.data import builder\n'
-    f'dataset = builder.load({SMALL!r}, {str(tmp_path)!r})\n'
+    'from morning_jax.data import loader\n'
+    f'dataset = loader.load({SMALL!r}, {str(tmp_path)!r})\n'
     'assert len(dataset.accounts) == 528\n'
   )
   command = [sys.executable, '-c', code]
@@ -329,11 +331,11 @@ def test_the_loser_of_a_race_takes_the_winners_copy(tmp_path, monkeypatch):
 
   def meanwhile(_):
     monkeypatch.undo()
-    builder.load(SMALL, tmp_path)
+    loader.load(SMALL, tmp_path)
     return world
 
   monkeypatch.setattr(synthetic, 'generate', meanwhile)
-  assert_same(builder.load(SMALL, tmp_path), world)
+  assert_same(loader.load(SMALL, tmp_path), world)
 
 
 def test_a_race_between_sources_serves_neither_for_the_other(
@@ -348,12 +350,12 @@ def test_a_race_between_sources_serves_neither_for_the_other(
     with monkeypatch.context() as patch:
       patch.setattr(synthetic, 'generate', generate)
       patch.setattr(config, 'world', synthetic_world.small(seed=5))
-      builder.load(SMALL, tmp_path)
+      loader.load(SMALL, tmp_path)
     return generate(world)
 
   monkeypatch.setattr(synthetic, 'generate', meanwhile)
   with pytest.raises(errors.UserError, match='another process'):
-    builder.load(SMALL, tmp_path)
+    loader.load(SMALL, tmp_path)
 
 
 def _truncate(path: pathlib.Path) -> None:
@@ -381,13 +383,13 @@ def _flip(path: pathlib.Path) -> None:
   ],
 )
 def test_damaged_copy_is_named(file, harm, tmp_path):
-  builder.load(SMALL, tmp_path)
+  loader.load(SMALL, tmp_path)
   folder = files_of(tmp_path, 'synthetic_small')
   pattern = file if '*' not in file else f'*-{file[1:]}'
   (path,) = folder.glob(pattern)
   harm(path)
   with pytest.raises(errors.UserError, match='damaged') as caught:
-    builder.load(SMALL, tmp_path)
+    loader.load(SMALL, tmp_path)
   assert str(folder) in str(caught.value)
   assert '\n' not in str(caught.value)
 
@@ -395,8 +397,8 @@ def test_damaged_copy_is_named(file, harm, tmp_path):
 def test_no_tensorflow_and_nothing_on_standard_output(tmp_path):
   code = (
     'import sys, morning_jax\n'
-    'from morning_jax.data import builder\n'
-    f'builder.load({SMALL!r}, {str(tmp_path)!r})\n'
+    'from morning_jax.data import loader\n'
+    f'loader.load({SMALL!r}, {str(tmp_path)!r})\n'
     'assert "tensorflow" not in sys.modules\n'
     'assert morning_jax.__version__\n'
   )

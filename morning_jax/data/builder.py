@@ -7,21 +7,16 @@ One record an account, in the splits `train`, `valid` and `test` (brands),
 is absent. A brand's record lists its positives. What belongs to no account
 (attribute names, the stored graph, notes) is the metadata of the DatasetInfo.
 
-`load` reads all of it back as the very `Dataset` that was written.
+`loader.load` reads all of it back as the very `Dataset` that was written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-import contextlib
+from collections.abc import Iterator
 import dataclasses
-import difflib
-import hashlib
-import io
 import json
 import os
 import pathlib
-import sys
 from typing import Any, cast
 
 from absl import logging
@@ -29,10 +24,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from morning_jax import accounts as accounts_lib
-from morning_jax import errors
 from morning_jax.data import bundle as bundle_lib
+from morning_jax.data import sources
 from morning_jax.data import synthetic
-from morning_jax.data import synthetic_features
 from morning_jax.data import synthetic_world
 
 NAME = 'brand_micro_influencer'
@@ -195,9 +189,9 @@ class BrandMicroInfluencer(tfds.core.GeneratorBasedBuilder):
       folder: the bundle, for configuration `bundle`.
     """
     if self.builder_config.world is not None:
-      return _fingerprint_world(self.builder_config.world)
+      return sources.fingerprint_world(self.builder_config.world)
     assert folder is not None
-    return _fingerprint_folder(folder)
+    return sources.fingerprint_folder(folder)
 
   def download_and_prepare(self, **kwargs: Any) -> None:
     """Prepares the data set, anew if the prepared copy is out of date.
@@ -227,7 +221,7 @@ class BrandMicroInfluencer(tfds.core.GeneratorBasedBuilder):
         root = pathlib.Path(self._data_dir_root)
         downloads = kwargs.get('download_dir') or root / 'downloads'
         manual = pathlib.Path(downloads) / 'manual'
-      folder = find_bundle(manual)
+      folder = sources.find_bundle(manual)
     fingerprint = self.fingerprint(folder)
     if prepared and self.info.metadata.get('fingerprint') != fingerprint:
       config = dataclasses.replace(
@@ -334,238 +328,3 @@ class BrandMicroInfluencer(tfds.core.GeneratorBasedBuilder):
 def _starts(sorted_rows: np.ndarray, num: int) -> np.ndarray:
   """Returns where each row's stretch begins in a sorted array: [num + 1]."""
   return np.searchsorted(sorted_rows, np.arange(num + 1))
-
-
-def _fingerprint_world(world: synthetic_world.World) -> str:
-  """Returns a digest that changes with the world and with its generator."""
-  digest = hashlib.blake2b(digest_size=16)
-  for source in (
-    synthetic.__file__,
-    synthetic_features.__file__,
-    synthetic_world.__file__,
-  ):
-    digest.update(pathlib.Path(source).read_bytes())
-  digest.update(repr(world).encode())
-  return digest.hexdigest()
-
-
-def _fingerprint_folder(folder: pathlib.Path) -> str:
-  """Returns a digest of the names and bytes of a bundle's files."""
-  digest = hashlib.blake2b(digest_size=16)
-  for path in sorted(folder.iterdir()):
-    if path.is_file():
-      with path.open('rb') as f:
-        content = hashlib.file_digest(f, 'blake2b').digest()
-      digest.update(path.name.encode() + b'\0' + content)
-  return digest.hexdigest()
-
-
-def find_bundle(manual_dir: str | os.PathLike[str]) -> pathlib.Path:
-  """Finds the bundle: the folder itself, or the one bundle in it.
-
-  Args:
-    manual_dir: the manual directory.
-
-  Returns:
-    The bundle's folder.
-
-  Raises:
-    UserError: there is no bundle, or more than one.
-  """
-  manual = pathlib.Path(manual_dir).expanduser()
-  if not manual.is_dir():
-    raise errors.UserError(
-      f'manual_dir {manual}: no such folder; name the bundle, or a folder that'
-      ' holds it'
-    )
-  if (manual / 'accounts.csv').exists():
-    return manual
-  found = sorted(p.parent for p in manual.glob('*/accounts.csv'))
-  if len(found) != 1:
-    what = ', '.join(p.name for p in found) if found else 'no bundle'
-    raise errors.UserError(
-      f'manual_dir {manual}: holds {what}; one folder with accounts.csv is'
-      ' needed'
-    )
-  return found[0]
-
-
-def _check_name(name: str) -> str:
-  """Returns the configuration's name of `builder/config`."""
-  builder, _, config = name.partition('/')
-  known = [c.name for c in BrandMicroInfluencer.BUILDER_CONFIGS]
-  if builder != NAME:
-    raise errors.UserError(
-      f'{name}: unknown data set {builder!r}; known is {NAME}/'
-      + f', {NAME}/'.join(known)
-    )
-  config = config or known[0]
-  if config not in known:
-    near = difflib.get_close_matches(config, known) or known
-    raise errors.UserError(
-      f'{name}: {NAME} has no configuration {config!r} (near:'
-      f' {", ".join(near)})'
-    )
-  return config
-
-
-@contextlib.contextmanager
-def _broken_is_users(folder: str | os.PathLike[str]) -> Iterator[None]:
-  """Turns what a damaged folder provokes in TFDS into one line."""
-  try:
-    yield
-  except (errors.UserError, MemoryError):
-    raise
-  except Exception as e:
-    why = str(e).strip().split('\n')[0] or type(e).__name__
-    raise errors.UserError(
-      f'{folder}: the prepared copy is damaged ({why}); remove that folder, and'
-      ' it is prepared anew'
-    ) from e
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-  """Keeps TFDS off standard output, and its bars to terminals."""
-  bars = sys.stderr.isatty()
-  if not bars:
-    tfds.disable_progress_bar()
-  try:
-    with contextlib.redirect_stdout(io.StringIO()):
-      yield
-  finally:
-    if not bars:
-      tfds.enable_progress_bar()
-
-
-def load(
-  name: str = f'{NAME}/synthetic',
-  data_dir: str | os.PathLike[str] | None = None,
-  manual_dir: str | os.PathLike[str] | None = None,
-) -> accounts_lib.Dataset:
-  """Loads a data set through TFDS, preparing it where needed.
-
-  A prepared copy is used only if it was made from the same world, or from a
-  bundle whose files are byte for byte those of now; else it is made anew.
-
-  Args:
-    name: `brand_micro_influencer/` and `synthetic`, `synthetic_small` or
-      `bundle`.
-    data_dir: where prepared copies are; by default the environment variable
-      `TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
-    manual_dir: for `bundle`: the bundle, or the folder that holds it.
-
-  Returns:
-    The data set, equal to the generated or bundled one.
-
-  Raises:
-    UserError: no such data set, no bundle or a faulty one, or a damaged copy.
-  """
-  config = _check_name(name)
-  folder = None
-  if config == 'bundle':
-    if manual_dir is None:
-      raise errors.UserError(
-        f'{name}: needs manual_dir, the bundle or a folder that holds it'
-      )
-    folder = find_bundle(manual_dir)
-  root = os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR)
-  where = pathlib.Path(root) / NAME / config / str(BrandMicroInfluencer.VERSION)
-  if where.exists() and not (where / 'dataset_info.json').exists():
-    raise errors.UserError(
-      f'{where}: the prepared copy is damaged (no dataset_info.json); remove'
-      ' that folder, and it is prepared anew'
-    )
-  with _broken_is_users(where):
-    builder = BrandMicroInfluencer(data_dir=root, config=config)
-  download = tfds.download.DownloadConfig(manual_dir=folder)
-  try:
-    with _quiet():
-      builder.download_and_prepare(download_config=download)
-  except OSError as e:
-    # Where another process was first, its copy is as good.
-    if not (where / 'dataset_info.json').exists():
-      raise errors.UserError(
-        f'{where}: cannot be written ({e.strerror or e}); name another data_dir'
-      ) from e
-  with _broken_is_users(where):
-    builder = BrandMicroInfluencer(data_dir=root, config=config)
-    fingerprint = builder.info.metadata['fingerprint']
-  if fingerprint != builder.fingerprint(folder):
-    raise errors.UserError(
-      f'{where}: another process has just prepared another source there; name'
-      ' another data_dir'
-    )
-  with _broken_is_users(where):
-    dataset = _read(builder)
-  if folder is not None:  # the folder may have moved since
-    dataset = dataclasses.replace(dataset, name=str(folder))
-  return dataset
-
-
-def _read(builder: BrandMicroInfluencer) -> accounts_lib.Dataset:
-  """Reads every record of a prepared builder."""
-  metadata = builder.info.metadata
-  num = metadata['num_accounts']
-  records: list[Mapping[str, Any] | None] = [None] * num
-  splits = [''] * num
-  for split in builder.info.splits:
-    source = builder.as_data_source(split)
-    for record in source.__getitems__(range(len(source))):
-      row = int(record['row'])
-      records[row] = record
-      splits[row] = split if split in accounts_lib.SPLITS else ''
-  accounts: list[Mapping[str, Any]] = [r for r in records if r is not None]
-  if len(accounts) < num:
-    raise ValueError(f'{num - len(accounts)} of {num} accounts are missing')
-
-  def texts(name: str) -> np.ndarray:
-    return np.array([r[name].decode('utf-8') for r in accounts])
-
-  def block(name: str, size: int) -> np.ndarray:
-    out = np.empty((num, size), np.float32)
-    for row, record in enumerate(accounts):
-      out[row] = record[name]
-    return out
-
-  def lists(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the row of every entry, and the entries."""
-    entries = [r[name] for r in accounts]
-    rows = np.repeat(np.arange(num), [len(e) for e in entries])
-    return rows, np.concatenate(entries).astype(np.int64)
-
-  has = metadata['columns']
-  brand, influencer = lists('positives')
-  _, position = lists('positive_positions')
-  if not np.array_equal(np.sort(position), np.arange(len(position))):
-    raise ValueError('the positives are incomplete')
-  positives = np.empty((len(position), 2), np.int64)
-  positives[position] = np.stack([brand, influencer], axis=1)
-  attributes = None
-  if metadata['attributes']:
-    holder, held = lists('attributes')
-    attributes = accounts_lib.Attributes(
-      holder=holder, held=held, **metadata.arrays
-    )
-  planted_size = metadata['planted_size']
-  return accounts_lib.Dataset(
-    name=metadata['name'],
-    accounts=accounts_lib.Accounts(
-      ids=texts('account_id'),
-      roles=np.array([r['role'] for r in accounts], np.int8),
-      categories=texts('category'),
-      splits=np.array(splits),
-      found_under=texts('found_under_category')
-      if 'found_under' in has
-      else None,
-      followers=np.array([r['followers'] for r in accounts], np.int64)
-      if 'followers' in has
-      else None,
-      biographies=texts('biography') if 'biographies' in has else None,
-    ),
-    features={f: block(f, n) for f, n in metadata['feature_sizes'].items()},
-    positives_Px2=positives,
-    attributes=attributes,
-    planted=None if planted_size is None else block('planted', planted_size),
-    notes=tuple(metadata['notes']),
-  )

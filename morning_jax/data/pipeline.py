@@ -13,8 +13,8 @@ import numpy as np
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
-from morning_jax.data import builder
 from morning_jax.data import bundle
+from morning_jax.data import loader
 from morning_jax.data import splits
 from morning_jax.data import transforms
 from morning_jax.graph import account_attributes
@@ -37,7 +37,7 @@ def load(config: ml_collections.ConfigDict) -> accounts_lib.Dataset:
   """
   if config.bundle:
     return bundle.read_bundle(config.bundle)
-  return builder.load(config.builder, data_dir=config.data_dir)
+  return loader.load(config.builder, data_dir=config.data_dir)
 
 
 def assign_splits(
