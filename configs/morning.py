@@ -121,6 +121,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
 
   c.optimizer = ml_collections.ConfigDict()
   c.optimizer.name = 'adam'  # or 'adam_tf1'
+  c.optimizer.epsilon = 1e-8  # added to the root of Adam's second moment
   c.optimizer.learning_rate = 3e-3
   c.optimizer.schedule = 'cosine'  # 'constant', 'exponential' or 'cosine'
   c.optimizer.warmup = 0.0  # share of all steps, of 'cosine'

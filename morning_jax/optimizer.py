@@ -11,7 +11,7 @@ from morning_jax import errors
 
 
 def _scale_by_adam_tf1(
-  b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+  eps: float, b1: float = 0.9, b2: float = 0.999
 ) -> optax.GradientTransformation:
   """Adam with TensorFlow 1's epsilon: m sqrt(1-b2^t)/(1-b1^t) / (sqrt(v)+eps).
 
@@ -20,7 +20,7 @@ def _scale_by_adam_tf1(
   """
 
   def init(params: optax.Params) -> optax.ScaleByAdamState:
-    return optax.scale_by_adam(b1, b2, eps).init(params)
+    return optax.scale_by_adam(b1, b2).init(params)
 
   def update(
     updates: optax.Updates,
@@ -98,9 +98,9 @@ def make_optimizer(
     UserError: the optimizer is unknown.
   """
   if config.name == 'adam':
-    scale = optax.scale_by_adam()
+    scale = optax.scale_by_adam(eps=config.epsilon)
   elif config.name == 'adam_tf1':
-    scale = _scale_by_adam_tf1()
+    scale = _scale_by_adam_tf1(config.epsilon)
   else:
     raise errors.UserError(
       f'config.optimizer.name={config.name!r} is none of adam, adam_tf1'
