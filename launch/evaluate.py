@@ -16,6 +16,7 @@ from launch import command_line
 from launch import processes
 from morning_jax import errors
 from morning_jax import evaluate
+from morning_jax import working_folder
 from morning_jax.reporting import console
 from morning_jax.reporting import tables
 
@@ -59,7 +60,7 @@ def main(argv: list[str]) -> None:
     scores_file=_SCORES.value,
   )
   if _JSON.value:
-    evaluate.write_metrics(_JSON.value, results)
+    working_folder.write_metrics(_JSON.value, results)
   console.say(tables.of_splits(results))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from launch import command_line
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
-from morning_jax import evaluate
+from morning_jax import trained_model
 from morning_jax.data import bundle
 from morning_jax.graph import attribute_graph
 from morning_jax.graph import edge_list
@@ -83,7 +83,7 @@ def _trained_vectors(
   workdir: str, graph: attribute_graph.AttributeGraph
 ) -> np.ndarray:
   """Returns the trained encoder's vectors [V, D] in the order of the graph."""
-  names, vectors = evaluate.node_vectors(workdir)
+  names, vectors = trained_model.node_vectors(workdir)
   place = {name: i for i, name in enumerate(names)}
   unknown = [n for n in graph.names_V.tolist() if n not in place]
   if unknown:

@@ -18,6 +18,7 @@ from absl import flags
 
 from launch import command_line
 from launch import processes
+from morning_jax import cross_validation
 from morning_jax import processes as processes_lib
 from morning_jax import train
 from morning_jax.reporting import console
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> None:
   now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
   workdir = _WORKDIR.value or processes_lib.text_of_first(f'runs/morning-{now}')
   if config.data.folds and config.data.fold < 0:
-    finished = train.cross_validate(config, workdir)
+    finished = cross_validation.cross_validate(config, workdir)
   else:
     finished = train.train(config, workdir).finished
   if finished and not (config.data.folds and config.data.fold < 0):

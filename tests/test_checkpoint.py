@@ -13,6 +13,7 @@ from morning_jax import errors
 from morning_jax import evaluate
 from morning_jax import sharding
 from morning_jax import train
+from morning_jax import trained_model
 
 
 def tree(step):
@@ -189,6 +190,6 @@ def test_training_and_evaluation_fall_back(tmp_path, capsys):
 
 def test_no_checkpoint(tmp_path):
   with pytest.raises(errors.UserError, match='has no checkpoint'):
-    evaluate.restore(tmp_path)
+    trained_model.restore(tmp_path)
   with pytest.raises(errors.UserError, match='no such folder'):
-    evaluate.restore(tmp_path / 'nowhere')
+    trained_model.restore(tmp_path / 'nowhere')

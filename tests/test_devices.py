@@ -8,7 +8,11 @@ import pytest
 import runs
 
 from morning_jax import evaluate
+from morning_jax import scorer as scorer_lib
+from morning_jax import split_metrics
 from morning_jax import train
+from morning_jax import trained_model
+from morning_jax import training_run
 from morning_jax.data import pipeline
 from morning_jax.data import splits
 
@@ -21,7 +25,7 @@ def bundle(tmp_path_factory):
 def losses_of(c, workdir, steps) -> dict[str, np.ndarray]:
   """Runs some steps and returns every scalar of each."""
   data = pipeline.load(c.data)
-  run = train._Run(
+  run = training_run.Run(
     c, pipeline.assign_splits(data, c), pipeline.fingerprint(data), workdir
   )
   with jax.set_mesh(run.mesh):
@@ -99,7 +103,7 @@ def test_fully_sharded_state_is_spread_over_all_devices(bundle, tmp_path):
   def largest_share(fsdp: bool) -> dict[str, float]:
     c = runs.config(bundle, mesh__data=4, mesh__model=2, mesh__fsdp=fsdp)
     data = pipeline.load(c.data)
-    run = train._Run(
+    run = training_run.Run(
       c,
       pipeline.assign_splits(data, c),
       pipeline.fingerprint(data),
@@ -162,13 +166,13 @@ def test_a_run_goes_on_on_another_number_of_devices(bundle, tmp_path):
 def test_scores_do_not_depend_on_the_batch_size(bundle, tmp_path):
   c = runs.config(bundle, train__epochs=1)
   train.train(c, tmp_path)
-  trained = evaluate.restore(tmp_path)
+  trained = trained_model.restore(tmp_path)
   data = pipeline.assign_splits(pipeline.load(c.data), c)
   table = pipeline.account_table(data, trained.kinds, trained.fitted)
   split = splits.select(data, 'test')
   results = [
-    evaluate.evaluate_split(
-      evaluate.Scorer(
+    split_metrics.evaluate_split(
+      scorer_lib.Scorer(
         trained.model, table, trained.mesh, batch_size=batch_size
       ),
       trained.params,
@@ -186,8 +190,8 @@ def test_scores_do_not_depend_on_the_batch_size(bundle, tmp_path):
     candidate_P=np.argsort(order)[split.candidate_P],
   )
   results.append(
-    evaluate.evaluate_split(
-      evaluate.Scorer(trained.model, table, trained.mesh, batch_size=24),
+    split_metrics.evaluate_split(
+      scorer_lib.Scorer(trained.model, table, trained.mesh, batch_size=24),
       trained.params,
       data,
       shuffled,

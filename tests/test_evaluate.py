@@ -7,7 +7,7 @@ from jax import numpy as jnp
 import numpy as np
 import pytest
 
-from morning_jax import evaluate
+from morning_jax import split_metrics
 from morning_jax.data import splits
 from morning_jax.data import synthetic
 from morning_jax.data import synthetic_world
@@ -28,7 +28,7 @@ def rank(world, split, seed=0, **kwargs):
       'attribute': jnp.asarray(vectors[rows, 1]),
     }
 
-  return evaluate.rank_split(
+  return split_metrics.rank_split(
     take(split.brand_row_B),
     take(split.candidate_row_M),
     world.accounts,
@@ -42,7 +42,7 @@ def test_blocks_of_brands_change_nothing(world, monkeypatch):
   whole = rank(world, split, keep_scores=True)
   for per_block in (1, 7):
     monkeypatch.setattr(
-      evaluate, '_SCORES_AT_A_TIME', per_block * len(split.candidate_row_M)
+      split_metrics, '_SCORES_AT_A_TIME', per_block * len(split.candidate_row_M)
     )
     blocks = rank(world, split, keep_scores=True)
     assert blocks.metrics == whole.metrics
@@ -104,7 +104,7 @@ def test_a_brand_with_very_many_positives_costs_the_others_nothing():
     candidate_P=np.concatenate([candidates[:-1], brands[1:]]),
     category_B=np.zeros(2001, np.int32),
   )
-  positives = evaluate._Positives(split)
+  positives = split_metrics._Positives(split)
   assert positives.matrix(np.arange(1, 2001)).shape == (2000, 1)
   matrix = positives.matrix(np.array([0, 7]))
   assert (matrix[0] >= 0).sum() == 19_999
@@ -116,7 +116,7 @@ def test_the_planted_preference_is_the_ceiling_of_its_world(world):
   planted = {
     'planted': jnp.asarray(world.planted),
   }
-  metrics = evaluate.rank_split(
+  metrics = split_metrics.rank_split(
     {k: v[split.brand_row_B] for k, v in planted.items()},
     {k: v[split.candidate_row_M] for k, v in planted.items()},
     world.accounts,

@@ -11,7 +11,7 @@ import runs
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
-from morning_jax import evaluate
+from morning_jax import split_metrics
 from morning_jax.data import splits
 from morning_jax.peers import bamir
 from morning_jax.peers import camera
@@ -62,7 +62,7 @@ def scores(name, seed=0):
 
 
 def auc(task, score_BxM):
-  return evaluate.rank_split(
+  return split_metrics.rank_split(
     {'score': jnp.eye(len(score_BxM))},
     {'score': jnp.asarray(score_BxM.T)},
     task.dataset.accounts,

@@ -16,7 +16,7 @@ from morning_jax import losses
 from morning_jax import negatives
 from morning_jax import ring
 from morning_jax import sharding
-from morning_jax import train
+from morning_jax import training_run
 from morning_jax.data import pipeline
 
 MARGINS = {'content': 4.0, 'audience': 1.0, 'attribute': 2.0}
@@ -347,7 +347,7 @@ def training(bundle, workdir, **changes):
   """A run at its first step: (run, state), under its mesh."""
   c = runs.config(bundle, loss__hinge_weight=0.1, **changes)
   data = pipeline.load(c.data)
-  run = train._Run(
+  run = training_run.Run(
     c, pipeline.assign_splits(data, c), pipeline.fingerprint(data), workdir
   )
   with jax.set_mesh(run.mesh):

@@ -11,6 +11,7 @@ import runs
 from morning_jax import checkpoint
 from morning_jax import errors
 from morning_jax import train
+from morning_jax import training_run
 from morning_jax.data import account_records
 from morning_jax.data import pipeline
 from morning_jax.data import stream
@@ -37,7 +38,7 @@ def streamed(bundle, place, **changes):
 
 def make_run(c, workdir):
   data = pipeline.load(c.data)
-  return train._Run(
+  return training_run.Run(
     c, pipeline.assign_splits(data, c), pipeline.fingerprint(data), workdir
   )
 
@@ -152,9 +153,9 @@ def test_a_resumed_run_gives_the_same_bits(bundle, place, tmp_path):
       raise Killed
     return take_steps(run, *args)
 
-  take_steps = train._Run.take_steps
+  take_steps = training_run.Run.take_steps
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(train._Run, 'take_steps', kill)
+    patch.setattr(training_run.Run, 'take_steps', kill)
     for _ in range(2):
       with pytest.raises(Killed):
         train.train(c, parts)

@@ -13,9 +13,11 @@ import pytest
 import runs
 
 from morning_jax import checkpoint
+from morning_jax import cross_validation
 from morning_jax import errors
 from morning_jax import evaluate
 from morning_jax import train
+from morning_jax import training_run
 
 
 @pytest.fixture(scope='module')
@@ -140,7 +142,7 @@ def test_the_first_bad_number_stops_the_run(bundle, tmp_path):
   c = runs.config(
     bundle, optimizer__learning_rate=1e30, optimizer__schedule='constant'
   )
-  with pytest.raises(train.DivergedError) as e:
+  with pytest.raises(training_run.DivergedError) as e:
     train.train(c, tmp_path)
   assert 'at step ' in str(e.value)
   assert 'softmax' in str(e.value) or 'l2' in str(e.value)
@@ -151,14 +153,14 @@ def test_the_last_good_checkpoint_is_kept(finished, bundle, tmp_path):
   copy = tmp_path / 'copy'
   shutil.copytree(workdir, copy)
   c = runs.config(bundle, train__epochs=8)
-  run = train._Run(
+  run = training_run.Run(
     c,
     *_loaded(c),
     copy,
   )
   with jax.set_mesh(run.mesh):
     run.start()
-    with pytest.raises(train.DivergedError) as e:
+    with pytest.raises(training_run.DivergedError) as e:
       run.check(
         outcome.step,
         {
@@ -224,7 +226,7 @@ def test_early_stop(bundle, tmp_path):
 
 def test_cross_validation(bundle, tmp_path, capsys):
   c = runs.config(bundle, data__folds=3, train__epochs=1)
-  assert train.cross_validate(c, tmp_path)
+  assert cross_validation.cross_validate(c, tmp_path)
   results = json.loads((tmp_path / 'metrics.json').read_text())
   values = [fold['map'] for fold in results['folds']]
   assert len(values) == 3

@@ -12,6 +12,8 @@ from morning_jax import errors
 from morning_jax import evaluate
 from morning_jax import sharding
 from morning_jax import train
+from morning_jax import trained_model
+from morning_jax import training_run
 from morning_jax.data import bundle as bundle_lib
 from morning_jax.data import pipeline
 from morning_jax.graph import attribute_graph
@@ -55,7 +57,7 @@ def test_every_encoder_trains(bundle, tmp_path, encoder):
   c = config(bundle, encoder, train__epochs=1)
   outcome = train.train(c, tmp_path, dataset=data)
   assert np.isfinite(outcome.metrics['test']['auc'])
-  params = evaluate.restore(tmp_path).params['attribute']['graph']
+  params = trained_model.restore(tmp_path).params['attribute']['graph']
   assert 'unknown' in params
   assert ('vectors' in params) == (encoder != 'node2vec')
   assert ('layer0' in params) == (encoder in ('gat', 'auto'))
@@ -171,7 +173,7 @@ def test_eight_devices_are_one(bundle, tmp_path, large, monkeypatch):
   for devices in (1, 8):
     c = config(bundle, mesh__data=devices)
     data = pipeline.load(c.data)
-    run = train._Run(
+    run = training_run.Run(
       c,
       pipeline.assign_splits(data, c),
       pipeline.fingerprint(data),
@@ -190,7 +192,7 @@ def test_eight_devices_are_one(bundle, tmp_path, large, monkeypatch):
 
 def test_trained_vectors_are_the_encoder_s(trained, bundle):
   workdir, _ = trained
-  names, vectors = evaluate.node_vectors(workdir)
+  names, vectors = trained_model.node_vectors(workdir)
   assert vectors.shape == (len(names), 16)
   data = pipeline.load(config(bundle).data)
   graph = attribute_graph.build_graph(data)
@@ -198,11 +200,11 @@ def test_trained_vectors_are_the_encoder_s(trained, bundle):
   place = {name: i for i, name in enumerate(names)}
   for row, name in enumerate(graph.names_V.tolist()):
     np.testing.assert_array_equal(found[row], vectors[place[name]])
-  start = evaluate.restore(workdir).params['attribute']['graph']['vectors']
+  start = trained_model.restore(workdir).params['attribute']['graph']['vectors']
   assert not np.allclose(vectors, start[: len(names)])
 
 
 def test_a_model_without_a_graph_has_no_vectors(bundle, tmp_path):
   train.train(runs.config(bundle, train__epochs=1), tmp_path)
   with pytest.raises(errors.UserError, match='no attribute graph'):
-    evaluate.node_vectors(tmp_path)
+    trained_model.node_vectors(tmp_path)

@@ -7,7 +7,7 @@ import functools
 
 import numpy as np
 
-from morning_jax import evaluate
+from morning_jax import scorer as scorer_lib
 from morning_jax.benchmark import costs
 from morning_jax.benchmark import harness
 from morning_jax.benchmark import rates as rates_lib
@@ -33,7 +33,7 @@ def run(
     params = work.state.params
     features = sum(x.shape[1] for x in work.table.features.values())
     for batch_size in options.batch_sizes:
-      scorer = evaluate.Scorer(
+      scorer = scorer_lib.Scorer(
         work.model, work.table, work.mesh, batch_size=batch_size
       )
       # Whole batches: the last one would be padded.

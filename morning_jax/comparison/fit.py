@@ -22,13 +22,13 @@ import ml_collections
 import numpy as np
 
 from morning_jax import accounts as accounts_lib
-from morning_jax import evaluate as evaluate_lib
+from morning_jax import fitted as fitted_lib
 from morning_jax import losses
 from morning_jax import negatives
 from morning_jax import optimizer as optimizer_lib
+from morning_jax import scorer as scorer_lib
 from morning_jax import sharding
 from morning_jax import step_indices
-from morning_jax import train as train_lib
 from morning_jax import training_step
 from morning_jax.data import pipeline
 from morning_jax.model import factory
@@ -82,7 +82,7 @@ class _Program:
     config: the recipe.
     model: the module.
     train: (state, data, plan) -> the state at the plan's stop.
-    encode: of `evaluate.make_encode`.
+    encode: of `scorer_lib.make_encode`.
   """
 
   config: ml_collections.ConfigDict
@@ -174,7 +174,7 @@ def _program(config_json: str, sizes: tuple[tuple[str, int], ...]) -> _Program:
     config=config,
     model=model,
     train=train,
-    encode=evaluate_lib.make_encode(model),
+    encode=scorer_lib.make_encode(model),
     # With a graph, parameters may start from the fold's own node vectors.
     init=None
     if lists_taken
@@ -201,7 +201,7 @@ def _orders(
 
 
 def _scores(
-  scorer: evaluate_lib.Scorer, params: Any, task: interface.Task
+  scorer: scorer_lib.Scorer, params: Any, task: interface.Task
 ) -> np.ndarray:
   """Scores a task's held-out brands; rows are padded as in training."""
 
@@ -290,10 +290,10 @@ def train_and_score(
     f: available[f] for m in perspectives.values() for f in m.values()
   }
   kinds = factory.transform_kinds(recipe.model, perspectives)
-  fitted = train_lib.fit_inputs(
+  fitted = fitted_lib.fit_inputs(
     recipe, task.dataset, task.train, kinds, features
   )
-  graph = evaluate_lib.graph_of(fitted)
+  graph = fitted_lib.graph_of(fitted)
   names: list[str] = []
   if accounts_lib.ATTRIBUTE_LIST in features:
     assert task.dataset.attributes is not None
@@ -301,7 +301,7 @@ def train_and_score(
   table = pipeline.account_table(
     task.dataset, kinds, fitted, attribute_names=names
   )
-  scorer = evaluate_lib.Scorer(
+  scorer = scorer_lib.Scorer(
     program.model,
     table,
     _mesh(),

@@ -8,8 +8,8 @@ import numpy as np
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
-from morning_jax import evaluate as evaluate_lib
 from morning_jax import metrics as metrics_lib
+from morning_jax import split_metrics
 from morning_jax.data import pipeline
 from morning_jax.data import splits
 from morning_jax.peers import interface
@@ -151,4 +151,4 @@ def judge(
   score_BxM = np.asarray(score_BxM, np.float32)
   if score_BxM.shape != wanted:
     raise ValueError(f'scores have shape {score_BxM.shape}, not {wanted}')
-  return evaluate_lib.statistics_of_scores(score_BxM, dataset.accounts, split)
+  return split_metrics.statistics_of_scores(score_BxM, dataset.accounts, split)
