@@ -24,6 +24,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import ml_collections
 
 from morning_jax import accounts as accounts_lib
+from morning_jax import batch_loss
 from morning_jax import chips
 from morning_jax import compiled_text
 from morning_jax import errors
@@ -31,6 +32,7 @@ from morning_jax import negatives
 from morning_jax import optimizer as optimizer_lib
 from morning_jax import ring
 from morning_jax import sharding
+from morning_jax import training_data
 from morning_jax import training_step
 from morning_jax.model import factory
 
@@ -166,8 +168,8 @@ def describe(topology: str) -> tuple[Any, chips.Chip]:
   return found, chips.Chip(*(x * part for x in dataclasses.astuple(chip)))
 
 
-def _abstract_data(sizes: Sizes, mesh: Mesh) -> training_step.TrainingData:
-  """Shapes of what `training_step.put_data` would put on the mesh."""
+def _abstract_data(sizes: Sizes, mesh: Mesh) -> training_data.TrainingData:
+  """Shapes of what `training_data.put_data` would put on the mesh."""
   replicated = sharding.replicated(mesh)
   rows = NamedSharding(mesh, PartitionSpec(sharding.DATA))
   axis = mesh.shape[sharding.DATA]
@@ -186,7 +188,7 @@ def _abstract_data(sizes: Sizes, mesh: Mesh) -> training_step.TrainingData:
     'category_B': integers(sizes.brands),
     'candidate_P': integers(sizes.positives),
   }
-  return training_step.TrainingData(
+  return training_data.TrainingData(
     table=accounts_lib.AccountTable(
       features={
         f: feature(n, dtype=jnp.float32) for f, n in sizes.features.items()
@@ -226,19 +228,9 @@ def lower_step(
     UserError: the configuration is wrong.
   """
   perspectives, _ = factory.choose_perspectives(config.model, sizes.features)
-  features = {
-    f: sizes.features[f] for m in perspectives.values() for f in m.values()
-  }
+  features = factory.feature_sizes(perspectives, sizes.features)
   model = factory.build(config.model, perspectives, features)
-  steps_per_epoch = max(1, sizes.positives // config.train.batch_size)
-  optimizer = optimizer_lib.make_optimizer(
-    config.optimizer,
-    optimizer_lib.make_schedule(
-      config.optimizer,
-      steps_per_epoch=steps_per_epoch,
-      num_steps=config.train.epochs * steps_per_epoch,
-    ),
-  )
+  optimizer = optimizer_lib.plan(config, sizes.positives).optimizer
   _, state = training_step.make_init(
     model,
     optimizer,
@@ -247,7 +239,7 @@ def lower_step(
     fsdp=config.mesh.fsdp,
   )
   data = _abstract_data(dataclasses.replace(sizes, features=features), mesh)
-  loss = training_step.make_loss(config, ring_unroll=ring_unroll)
+  loss = batch_loss.make_loss(config, ring_unroll=ring_unroll)
   replicated = sharding.replicated(mesh)
   key = jax.eval_shape(lambda: jax.random.key(0))
 

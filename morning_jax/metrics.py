@@ -19,7 +19,17 @@ import numpy as np
 
 from morning_jax import processes
 
-METRICS = ('auc', 'cauc', 'recall@10', 'recall@50', 'mrr', 'map', 'medr')
+# In the order of the tables, with their headings.
+TITLES = {
+  'auc': 'AUC',
+  'cauc': 'cAUC',
+  'recall@10': 'R@10',
+  'recall@50': 'R@50',
+  'mrr': 'MRR',
+  'map': 'MAP',
+  'medr': 'MedR',
+}
+METRICS = tuple(TITLES)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 from jax import numpy as jnp
 import ml_collections
@@ -116,3 +118,46 @@ def make_optimizer(
       )
     )
   return optax.chain(*steps, optax.scale_by_learning_rate(schedule))
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """How a run is optimized.
+
+  Attributes:
+    steps_per_epoch: whole batches in the positives, at least 1.
+    num_steps: of the whole run.
+    schedule: step -> learning rate.
+    optimizer: gradients to updates.
+  """
+
+  steps_per_epoch: int
+  num_steps: int
+  schedule: optax.Schedule
+  optimizer: optax.GradientTransformation
+
+
+def plan(config: ml_collections.ConfigDict, num_positives: int) -> Plan:
+  """Plans a run.
+
+  Args:
+    config: the whole configuration.
+    num_positives: cooperations that are trained on.
+
+  Returns:
+    The plan.
+
+  Raises:
+    UserError: the optimizer or its schedule is unknown.
+  """
+  steps_per_epoch = max(1, num_positives // config.train.batch_size)
+  num_steps = config.train.epochs * steps_per_epoch
+  schedule = make_schedule(
+    config.optimizer, steps_per_epoch=steps_per_epoch, num_steps=num_steps
+  )
+  return Plan(
+    steps_per_epoch=steps_per_epoch,
+    num_steps=num_steps,
+    schedule=schedule,
+    optimizer=make_optimizer(config.optimizer, schedule),
+  )

@@ -81,7 +81,7 @@ def _loop(
   vote = processes.Vote(run.mesh)
   pending: tuple[int, dict[str, jax.Array]] | None = None
   with console.Progress(
-    total=run.num_steps * batch_size,
+    total=run.plan.num_steps * batch_size,
     initial=step * batch_size,
     unit='triplets',
     title='training',
@@ -98,7 +98,7 @@ def _loop(
       run.check(first, values)
       count = len(values['loss'])
       means = {k: float(v.mean()) for k, v in values.items()}
-      means['learning_rate'] = float(run.schedule(first + count - 1))
+      means['learning_rate'] = float(run.plan.schedule(first + count - 1))
       if run.stream:
         means['input_wait'] = run.stream.clock.settle()
       scalars_out.write(first + count, 'train', means)
@@ -109,7 +109,7 @@ def _loop(
         run.save(step, state, metrics)
         saved.add(step)
 
-    while step < run.num_steps and not run.patience_is_over():
+    while step < run.plan.num_steps and not run.patience_is_over():
       if vote.ask(termination.requested):
         settle()
         save(None)
@@ -119,7 +119,7 @@ def _loop(
       settle()  # of the dispatch before, while this one runs
       pending = (step, on_device)
       step = stop
-      if step % run.evaluate_every and step < run.num_steps:
+      if step % run.evaluate_every and step < run.plan.num_steps:
         continue
       settle()
       metrics = None
@@ -203,7 +203,7 @@ def train(
     had = run.checkpoints.steps()
     state = run.start()
     step = int(state.step)
-    finished = step >= run.num_steps or run.patience_is_over()
+    finished = step >= run.plan.num_steps or run.patience_is_over()
     known = working_folder.known_metrics(workdir) if finished else ''
     if known:
       console.say(
@@ -213,13 +213,13 @@ def train(
       console.say('\n' + tables.of_splits(results))
       return Outcome(finished=True, step=step, metrics=results)
     if had:
-      console.say(f'resuming after step {step} of {run.num_steps}')
+      console.say(f'resuming after step {step} of {run.plan.num_steps}')
     else:
       console.say(tables.of_parameters(state.params))
       console.say(
         f'\n{run.num_positives:,} positives of {len(run.data.brand_row_B):,}'
         f' brands, {len(run.data.candidate_row_M):,} influencers;'
-        f' {run.num_steps:,} steps of {config.train.batch_size} on'
+        f' {run.plan.num_steps:,} steps of {config.train.batch_size} on'
         f' {run.mesh.size} device(s)'
       )
     working_folder.create(workdir)
@@ -231,7 +231,8 @@ def train(
       run.checkpoints.wait()
       if not finished:
         console.say(
-          f'stopped by SIGTERM after step {step} of {run.num_steps}, saved;'
+          f'stopped by SIGTERM after step {step} of {run.plan.num_steps},'
+          ' saved;'
           f' to resume, run the same command with --workdir={workdir}'
         )
         return Outcome(finished=False, step=step, metrics={})

@@ -18,6 +18,7 @@ from morning_jax import checkpoint
 from morning_jax import errors
 from morning_jax import fitted as fitted_lib
 from morning_jax import sharding
+from morning_jax import stored_arrays
 from morning_jax.data import transforms
 from morning_jax.model import factory
 from morning_jax.model import morning
@@ -81,7 +82,7 @@ def restore(workdir: str | os.PathLike[str]) -> Trained:
         f' configuration lacks {" ".join(str(e).split())}'
       ) from None
     table = factory.example_table(meta['perspectives'], meta['features'])
-    fitted = checkpoint.stored_shapes(meta, 'fitted', sharding.replicated(mesh))
+    fitted = stored_arrays.shapes(meta, 'fitted', sharding.replicated(mesh))
     boxed = jax.eval_shape(
       model.init,
       jax.random.key(0),

@@ -21,7 +21,9 @@ from morning_jax import processes
 from morning_jax import scorer as scorer_lib
 from morning_jax import sharding
 from morning_jax import step_input
+from morning_jax import stored_arrays
 from morning_jax import stored_config
+from morning_jax import training_data
 from morning_jax import training_step
 from morning_jax.data import pipeline
 from morning_jax.data import splits as splits_lib
@@ -95,23 +97,13 @@ class Run:
       config.model, pipeline.available(dataset)
     )
     console.notes((*dataset.notes, *notes, *absent))
-    self.features = {
-      f: pipeline.available(dataset)[f]
-      for modalities in self.perspectives.values()
-      for f in modalities.values()
-    }
+    self.features = factory.feature_sizes(
+      self.perspectives, pipeline.available(dataset)
+    )
     self.model = factory.build(config.model, self.perspectives, self.features)
     self.kinds = factory.transform_kinds(config.model, self.perspectives)
     self.num_positives = len(self.split.brand_P)
-    batch_size = config.train.batch_size
-    self.steps_per_epoch = max(1, self.num_positives // batch_size)
-    self.num_steps = config.train.epochs * self.steps_per_epoch
-    self.schedule = optimizer_lib.make_schedule(
-      config.optimizer,
-      steps_per_epoch=self.steps_per_epoch,
-      num_steps=self.num_steps,
-    )
-    optimizer = optimizer_lib.make_optimizer(config.optimizer, self.schedule)
+    self.plan = optimizer_lib.plan(config, self.num_positives)
     self.valid = splits_lib.select(dataset, 'valid')
     self.checkpoints = checkpoint.Checkpoints(
       workdir, max_to_keep=config.checkpoint.max_to_keep
@@ -125,7 +117,7 @@ class Run:
     graph = fitted_lib.graph_of(self.fitted)
     self.init, self.abstract_state = training_step.make_init(
       self.model,
-      optimizer,
+      self.plan.optimizer,
       factory.example_table(self.perspectives, self.features),
       self.mesh,
       graph=graph,
@@ -134,8 +126,8 @@ class Run:
     self.run_steps = training_step.make_run_steps(
       config,
       self.model,
-      optimizer,
-      steps_per_epoch=self.steps_per_epoch,
+      self.plan.optimizer,
+      steps_per_epoch=self.plan.steps_per_epoch,
       state_shardings=jax.tree.map(lambda x: x.sharding, self.abstract_state),
       mesh=self.mesh,
     )
@@ -151,7 +143,7 @@ class Run:
     # Dispatches of one length, and an evaluation after so many of them: every
     # other length would be another program to compile.
     wanted = max(
-      1, round(config.evaluation.every_epochs * self.steps_per_epoch)
+      1, round(config.evaluation.every_epochs * self.plan.steps_per_epoch)
     )
     dispatches = -(-wanted // step_input.steps_per_dispatch(config, table))
     self.steps_per_call = -(-wanted // dispatches)
@@ -161,11 +153,11 @@ class Run:
       table,
       self.split,
       self.mesh,
-      steps_per_epoch=self.steps_per_epoch,
-      num_steps=self.num_steps,
+      steps_per_epoch=self.plan.steps_per_epoch,
+      num_steps=self.plan.num_steps,
       next_stop=self.next_stop,
     )
-    self.data = training_step.put_data(
+    self.data = training_data.put_data(
       self.split, table, self.mesh, graph=graph
     )
     self.scorer = scorer_lib.Scorer(
@@ -194,7 +186,7 @@ class Run:
 
       def stored(meta: Mapping[str, Any]) -> dict[str, Any]:
         self.check_same_run(meta)
-        shapes = checkpoint.stored_shapes(
+        shapes = stored_arrays.shapes(
           meta, 'fitted', sharding.replicated(self.mesh)
         )
         return {'fitted': shapes} if shapes else {}
@@ -264,8 +256,8 @@ class Run:
         'attribute_names': self.attribute_names,
         'progress': dataclasses.asdict(self.progress),
         'input_position': {
-          'epoch': step // self.steps_per_epoch,
-          'step_of_epoch': step % self.steps_per_epoch,
+          'epoch': step // self.plan.steps_per_epoch,
+          'step_of_epoch': step % self.plan.steps_per_epoch,
         },
       },
       metrics=None if metrics is None else {'map': metrics['map']},
@@ -278,7 +270,7 @@ class Run:
     interrupted, so that a resumed run runs the very same programs.
     """
     length = self.steps_per_call
-    return min(self.num_steps, (step // length + 1) * length)
+    return min(self.plan.num_steps, (step // length + 1) * length)
 
   def take_steps(
     self, state: training_step.TrainState, step: int, stop: int

@@ -16,7 +16,9 @@ from tensorboardX.proto import event_pb2
 
 from configs import morning as config_lib
 from morning_jax import train
+from morning_jax import training_run
 from morning_jax.data import bundle
+from morning_jax.data import pipeline
 from morning_jax.data import synthetic
 from morning_jax.data import synthetic_world
 
@@ -128,6 +130,16 @@ def free_port() -> int:
   with socket.socket() as s:
     s.bind(('127.0.0.1', 0))
     return s.getsockname()[1]
+
+
+def prepare(
+  c: ml_collections.ConfigDict, workdir: pathlib.Path
+) -> training_run.Run:
+  """Builds a run as `train.train` does, without starting it."""
+  data = pipeline.load(c.data)
+  return training_run.Run(
+    c, pipeline.assign_splits(data, c), pipeline.fingerprint(data), workdir
+  )
 
 
 def run(c: ml_collections.ConfigDict, workdir: pathlib.Path) -> train.Outcome:

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import runs
 
+from morning_jax import batch_loss
 from morning_jax import errors
 from morning_jax import losses
 from morning_jax import negatives
-from morning_jax import training_step
 from morning_jax.benchmark import costs
 from morning_jax.benchmark import harness
 from morning_jax.benchmark import memory
@@ -266,7 +266,7 @@ def test_pytorch_computes_the_same_loss_and_gradient(variant, small):
   )
   work.state = work.state.replace(params=params)
   positives = jnp.arange(64) * 3
-  loss = training_step.make_loss(config)
+  loss = batch_loss.make_loss(config)
   value, grads = jax.value_and_grad(
     lambda p: losses.total(loss(work.model, p, work.data, positives, key))
   )(params)

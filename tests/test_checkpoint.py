@@ -12,6 +12,7 @@ from morning_jax import checkpoint
 from morning_jax import errors
 from morning_jax import evaluate
 from morning_jax import sharding
+from morning_jax import stored_arrays
 from morning_jax import train
 from morning_jax import trained_model
 
@@ -91,15 +92,15 @@ def test_every_mismatch_is_listed(tmp_path):
 def test_a_single_flipped_bit_changes_the_checksum():
   rng = np.random.default_rng(0)
   whole = rng.normal(size=257).astype(np.float32)
-  good = checkpoint.describe({'x': jnp.asarray(whole)})['x'][2]
+  good = stored_arrays.describe({'x': jnp.asarray(whole)})['x'][2]
   for _ in range(64):
     bits = whole.view(np.uint32).copy()
     bits[rng.integers(257)] ^= np.uint32(1) << np.uint32(rng.integers(32))
-    bad = checkpoint.describe({'x': jnp.asarray(bits.view(np.float32))})
+    bad = stored_arrays.describe({'x': jnp.asarray(bits.view(np.float32))})
     assert bad['x'][2] != good
   swapped = whole.copy()
   swapped[[3, 4]] = swapped[[4, 3]]
-  assert checkpoint.describe({'x': jnp.asarray(swapped)})['x'][2] != good
+  assert stored_arrays.describe({'x': jnp.asarray(swapped)})['x'][2] != good
 
 
 def test_the_checksum_does_not_depend_on_the_devices():
@@ -107,7 +108,9 @@ def test_the_checksum_does_not_depend_on_the_devices():
   mesh = sharding.make_mesh()
   spread = sharding.put_rows(x, mesh)
   one = jax.device_put(x, jax.devices()[0])
-  assert checkpoint.describe({'x': spread}) == checkpoint.describe({'x': one})
+  assert stored_arrays.describe({'x': spread}) == stored_arrays.describe(
+    {'x': one}
+  )
 
 
 def _largest(folder):

@@ -12,7 +12,6 @@ from morning_jax import scorer as scorer_lib
 from morning_jax import split_metrics
 from morning_jax import train
 from morning_jax import trained_model
-from morning_jax import training_run
 from morning_jax.data import pipeline
 from morning_jax.data import splits
 
@@ -24,10 +23,7 @@ def bundle(tmp_path_factory):
 
 def losses_of(c, workdir, steps) -> dict[str, np.ndarray]:
   """Runs some steps and returns every scalar of each."""
-  data = pipeline.load(c.data)
-  run = training_run.Run(
-    c, pipeline.assign_splits(data, c), pipeline.fingerprint(data), workdir
-  )
+  run = runs.prepare(c, workdir)
   with jax.set_mesh(run.mesh):
     state = run.start()
     _, scalars = run.run_steps(state, run.data, length=steps)
@@ -102,13 +98,7 @@ def test_every_mesh_gives_the_losses_of_one_device(
 def test_fully_sharded_state_is_spread_over_all_devices(bundle, tmp_path):
   def largest_share(fsdp: bool) -> dict[str, float]:
     c = runs.config(bundle, mesh__data=4, mesh__model=2, mesh__fsdp=fsdp)
-    data = pipeline.load(c.data)
-    run = training_run.Run(
-      c,
-      pipeline.assign_splits(data, c),
-      pipeline.fingerprint(data),
-      tmp_path / str(fsdp),
-    )
+    run = runs.prepare(c, tmp_path / str(fsdp))
     with jax.set_mesh(run.mesh):
       state = run.start()
     return {

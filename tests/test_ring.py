@@ -16,8 +16,6 @@ from morning_jax import losses
 from morning_jax import negatives
 from morning_jax import ring
 from morning_jax import sharding
-from morning_jax import training_run
-from morning_jax.data import pipeline
 
 MARGINS = {'content': 4.0, 'audience': 1.0, 'attribute': 2.0}
 # Perspectives of different widths.
@@ -346,10 +344,7 @@ def bundle(tmp_path_factory):
 def training(bundle, workdir, **changes):
   """A run at its first step: (run, state), under its mesh."""
   c = runs.config(bundle, loss__hinge_weight=0.1, **changes)
-  data = pipeline.load(c.data)
-  run = training_run.Run(
-    c, pipeline.assign_splits(data, c), pipeline.fingerprint(data), workdir
-  )
+  run = runs.prepare(c, workdir)
   with jax.set_mesh(run.mesh):
     yield run, run.start()
 

@@ -36,16 +36,9 @@ def streamed(bundle, place, **changes):
   )
 
 
-def make_run(c, workdir):
-  data = pipeline.load(c.data)
-  return training_run.Run(
-    c, pipeline.assign_splits(data, c), pipeline.fingerprint(data), workdir
-  )
-
-
 def scalars_of(c, workdir, dispatches, length):
   """Takes some dispatches and returns every scalar of each step."""
-  run = make_run(c, workdir)
+  run = runs.prepare(c, workdir)
   found = []
   with jax.set_mesh(run.mesh):
     state = run.start()
@@ -112,7 +105,7 @@ def test_batches_are_the_rows_of_the_table(
 ):
   changes = {'train__batch_size': batch_size, 'mesh__data': 8, **SMALL}
   changes |= TRIPLETS if drawn else {}
-  run = make_run(streamed(bundle, place, **changes), tmp_path)
+  run = runs.prepare(streamed(bundle, place, **changes), tmp_path)
   table = pipeline.account_table(run.dataset, run.kinds, run.fitted)
   first = run.stream.batches(0, run.next_stop(0))
   again = run.stream.batches(0, run.next_stop(0))
@@ -215,7 +208,7 @@ def test_the_clock_counts_waiting_and_not_evaluation(monkeypatch):
 
 def test_a_dispatch_is_as_long_as_memory_allows(bundle, place, tmp_path):
   c = streamed(bundle, place, data__stream_mib=1, mesh__data=8)
-  run = make_run(c, tmp_path)
+  run = runs.prepare(c, tmp_path)
   batch = run.stream.batches(0, run.next_stop(0))
   size = sum(x.nbytes for x in jax.tree.leaves(batch.brands))
   assert run.steps_per_call < c.train.steps_per_call
@@ -373,7 +366,7 @@ def test_damage_is_noticed(world, written, kind):
 
 def test_damage_ends_training_in_one_line(bundle, tmp_path):
   c = streamed(bundle, tmp_path / 'place')
-  make_run(c, tmp_path / 'a')
+  runs.prepare(c, tmp_path / 'a')
   (file,) = (tmp_path / 'place').glob('*/rows-*')
   data = bytearray(file.read_bytes())
   for place in range(100_000, 300_000, 100):

@@ -153,11 +153,7 @@ def test_the_last_good_checkpoint_is_kept(finished, bundle, tmp_path):
   copy = tmp_path / 'copy'
   shutil.copytree(workdir, copy)
   c = runs.config(bundle, train__epochs=8)
-  run = training_run.Run(
-    c,
-    *_loaded(c),
-    copy,
-  )
+  run = runs.prepare(c, copy)
   with jax.set_mesh(run.mesh):
     run.start()
     with pytest.raises(training_run.DivergedError) as e:
@@ -170,13 +166,6 @@ def test_the_last_good_checkpoint_is_kept(finished, bundle, tmp_path):
       )
   assert f'at step {outcome.step + 3}, l2 became inf' in str(e.value)
   assert f'step {outcome.step} is kept' in str(e.value)
-
-
-def _loaded(c):
-  from morning_jax.data import pipeline
-
-  data = pipeline.load(c.data)
-  return pipeline.assign_splits(data, c), pipeline.fingerprint(data)
 
 
 def test_no_valid_brands_and_no_share_keep_the_last(bundle, tmp_path):

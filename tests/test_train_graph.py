@@ -13,7 +13,6 @@ from morning_jax import evaluate
 from morning_jax import sharding
 from morning_jax import train
 from morning_jax import trained_model
-from morning_jax import training_run
 from morning_jax.data import bundle as bundle_lib
 from morning_jax.data import pipeline
 from morning_jax.graph import attribute_graph
@@ -172,13 +171,7 @@ def test_eight_devices_are_one(bundle, tmp_path, large, monkeypatch):
   scalars = {}
   for devices in (1, 8):
     c = config(bundle, mesh__data=devices)
-    data = pipeline.load(c.data)
-    run = training_run.Run(
-      c,
-      pipeline.assign_splits(data, c),
-      pipeline.fingerprint(data),
-      tmp_path / str(devices),
-    )
+    run = runs.prepare(c, tmp_path / str(devices))
     with jax.set_mesh(run.mesh):
       state = run.start()
       spread = not run.data.graph.edges.sharding.is_fully_replicated

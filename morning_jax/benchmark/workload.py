@@ -14,6 +14,7 @@ from configs import morning as config_lib
 from morning_jax import accounts as accounts_lib
 from morning_jax import optimizer as optimizer_lib
 from morning_jax import sharding
+from morning_jax import training_data
 from morning_jax import training_step
 from morning_jax.data import bundle as bundle_lib
 from morning_jax.data import pipeline
@@ -65,7 +66,7 @@ class Workload:
 
   config: ml_collections.ConfigDict
   model: morning.Morning
-  data: training_step.TrainingData
+  data: training_data.TrainingData
   table: accounts_lib.AccountTable
   state: training_step.TrainState
   mesh: Mesh
@@ -97,44 +98,32 @@ def prepare(
   perspectives, _ = factory.choose_perspectives(
     config.model, pipeline.available(dataset)
   )
-  features = {
-    f: dataset.feature_sizes[f]
-    for modalities in perspectives.values()
-    for f in modalities.values()
-  }
+  features = factory.feature_sizes(perspectives, dataset.feature_sizes)
   kinds = factory.transform_kinds(config.model, perspectives)
   fitted = pipeline.fit_transforms(
     kinds, dataset, split, strength=config.model.whitening
   )
   table = pipeline.account_table(dataset, kinds, fitted)
   model = factory.build(config.model, perspectives, features)
-  steps_per_epoch = max(1, len(split.brand_P) // config.train.batch_size)
-  optimizer = optimizer_lib.make_optimizer(
-    config.optimizer,
-    optimizer_lib.make_schedule(
-      config.optimizer,
-      steps_per_epoch=steps_per_epoch,
-      num_steps=config.train.epochs * steps_per_epoch,
-    ),
-  )
+  plan = optimizer_lib.plan(config, len(split.brand_P))
   init, abstract = training_step.make_init(
-    model, optimizer, factory.example_table(perspectives, features), mesh
+    model, plan.optimizer, factory.example_table(perspectives, features), mesh
   )
   with jax.set_mesh(mesh):
     state = init(jax.random.key(config.seed))
   return Workload(
     config=config,
     model=model,
-    data=training_step.put_data(split, table, mesh),
+    data=training_data.put_data(split, table, mesh),
     table=table,
     state=state,
     mesh=mesh,
-    steps_per_epoch=steps_per_epoch,
+    steps_per_epoch=plan.steps_per_epoch,
     run_steps=training_step.make_run_steps(
       config,
       model,
-      optimizer,
-      steps_per_epoch=steps_per_epoch,
+      plan.optimizer,
+      steps_per_epoch=plan.steps_per_epoch,
       state_shardings=jax.tree.map(lambda x: x.sharding, abstract),
       mesh=mesh,
     ),

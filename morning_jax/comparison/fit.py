@@ -22,6 +22,7 @@ import ml_collections
 import numpy as np
 
 from morning_jax import accounts as accounts_lib
+from morning_jax import batch_loss
 from morning_jax import fitted as fitted_lib
 from morning_jax import losses
 from morning_jax import negatives
@@ -29,6 +30,7 @@ from morning_jax import optimizer as optimizer_lib
 from morning_jax import scorer as scorer_lib
 from morning_jax import sharding
 from morning_jax import step_indices
+from morning_jax import training_data
 from morning_jax import training_step
 from morning_jax.data import pipeline
 from morning_jax.model import factory
@@ -50,7 +52,7 @@ def _pad(array: Any, size: int, fill: int = 0) -> Any:
   return np.concatenate([array, np.full(size - len(array), fill, array.dtype)])
 
 
-def _pad_data(data: training_step.TrainingData) -> training_step.TrainingData:
+def _pad_data(data: training_data.TrainingData) -> training_data.TrainingData:
   """Pads what a fold trains on; no step reads what is appended."""
   lists = jax.device_get(data.lists)
   positives = _padded_size(len(data.brand_P))
@@ -129,13 +131,13 @@ def _program(config_json: str, sizes: tuple[tuple[str, int], ...]) -> _Program:
   available = dict(sizes)
   perspectives, _ = factory.choose_perspectives(config.model, available)
   model = factory.build(config.model, perspectives, available)
-  loss = training_step.make_loss(config)
+  loss = batch_loss.make_loss(config)
   batch_size = config.train.batch_size
 
   @functools.partial(jax.jit, donate_argnums=0)
   def train(
     state: training_step.TrainState,
-    data: training_step.TrainingData,
+    data: training_data.TrainingData,
     plan: Mapping[str, Any],
   ) -> training_step.TrainState:
     optimizer = optimizer_lib.make_optimizer(
@@ -221,19 +223,15 @@ def _scores(
   return np.asarray(total)[: len(brand_row_B), : len(candidate_row_M)]
 
 
-def _plan(
+def _lay_out(
   config: ml_collections.ConfigDict, num_positives: int, num_candidates: int
-) -> tuple[dict[str, Any], int, int]:
+) -> tuple[dict[str, Any], optimizer_lib.Plan]:
   """Lays out a whole run: orders, learning rates, keys.
 
   Returns:
-    What the program reads, the number of steps, and steps an epoch.
+    What the program reads, and the plan of the steps.
   """
-  steps_per_epoch = max(1, num_positives // config.train.batch_size)
-  num_steps = config.train.epochs * steps_per_epoch
-  schedule = optimizer_lib.make_schedule(
-    config.optimizer, steps_per_epoch=steps_per_epoch, num_steps=num_steps
-  )
+  plan = optimizer_lib.plan(config, num_positives)
   order_key, step_key = step_indices.seed_keys(config)
   orders = _orders(
     ml_collections.FrozenConfigDict({'train': config.train.to_dict()}),
@@ -242,20 +240,19 @@ def _plan(
     num_positives=num_positives,
   )
   extra = _padded_size(num_positives) - num_positives
-  step_S = jnp.arange(_padded_size(num_steps))
+  step_S = jnp.arange(_padded_size(plan.num_steps))
   return (
     {
       'order_ExP': np.pad(np.asarray(orders), ((0, 0), (0, extra))),
       'learning_rate_S': jnp.broadcast_to(
-        jnp.asarray(jax.vmap(schedule)(step_S), jnp.float32), step_S.shape
+        jnp.asarray(jax.vmap(plan.schedule)(step_S), jnp.float32), step_S.shape
       ),
       'step_key': step_key,
-      'steps_per_epoch': np.int32(steps_per_epoch),
+      'steps_per_epoch': np.int32(plan.steps_per_epoch),
       'num_positives': np.int32(num_positives),
       'num_candidates': np.int32(num_candidates),
     },
-    num_steps,
-    steps_per_epoch,
+    plan,
   )
 
 
@@ -286,9 +283,7 @@ def train_and_score(
   )
   recipe.seed = task.seed
   perspectives, _ = factory.choose_perspectives(recipe.model, available)
-  features = {
-    f: available[f] for m in perspectives.values() for f in m.values()
-  }
+  features = factory.feature_sizes(perspectives, available)
   kinds = factory.transform_kinds(recipe.model, perspectives)
   fitted = fitted_lib.fit_inputs(
     recipe, task.dataset, task.train, kinds, features
@@ -309,7 +304,7 @@ def train_and_score(
     graph=graph,
     encode=program.encode,
   )
-  plan, num_steps, steps_per_epoch = _plan(
+  inputs, plan = _lay_out(
     recipe, len(task.train.brand_P), len(task.train.candidate_row_M)
   )
   init = program.init or _make_init(
@@ -318,11 +313,11 @@ def train_and_score(
   scored = []
   with jax.set_mesh(_mesh()):
     data = _pad_data(
-      training_step.put_data(task.train, table, _mesh(), graph=graph)
+      training_data.put_data(task.train, table, _mesh(), graph=graph)
     )
     state = init(jax.random.fold_in(jax.random.key(task.seed), 0))
     for epoch in epochs or (recipe.train.epochs,):
-      stop = min(epoch * steps_per_epoch, num_steps)
-      state = program.train(state, data, {**plan, 'stop': np.int32(stop)})
+      stop = min(epoch * plan.steps_per_epoch, plan.num_steps)
+      state = program.train(state, data, {**inputs, 'stop': np.int32(stop)})
       scored.append(_scores(scorer, state.params, task))
   return scored

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from morning_jax import errors
+from morning_jax import metrics as metrics_lib
 from morning_jax.comparison import curves
 from morning_jax.comparison import statistics
 from morning_jax.comparison import tables
@@ -140,7 +141,7 @@ def draw_lines(
       axes.set_xticks(every_x, [f'{x:g}' for x in every_x])
       axes.minorticks_off()
     _dress(axes)
-    axes.set_ylabel(tables.TITLES[metric], fontsize=10, color=_INK)
+    axes.set_ylabel(metrics_lib.TITLES[metric], fontsize=10, color=_INK)
     if i >= 2:
       axes.set_xlabel(label, fontsize=10, color=_INK)
   _legend(figure, panels[0][0])
@@ -196,6 +197,6 @@ def draw_categories(
       list(place.values()), [''] * len(place) if i else list(labels.values())
     )
     axes.set_ylim(0.5 - len(labels), 0.5)
-    axes.set_xlabel(tables.TITLES[metric], fontsize=10, color=_INK)
+    axes.set_xlabel(metrics_lib.TITLES[metric], fontsize=10, color=_INK)
   _legend(figure, panels[0][0])
   _save(figure, path)

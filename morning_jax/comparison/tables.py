@@ -12,15 +12,6 @@ import tabulate
 from morning_jax import metrics as metrics_lib
 from morning_jax.comparison import statistics
 
-TITLES = {
-  'auc': 'AUC',
-  'cauc': 'cAUC',
-  'recall@10': 'R@10',
-  'recall@50': 'R@50',
-  'mrr': 'MRR',
-  'map': 'MAP',
-  'medr': 'MedR',
-}
 _ALPHA = 0.05
 
 
@@ -90,7 +81,7 @@ def of_values(rows: Sequence[Row]) -> Table:
       *(['category', 'brands'] if grouped else []),
       'method',
       *([] if grouped else ['trainings']),
-      *TITLES.values(),
+      *metrics_lib.TITLES.values(),
     ],
     rows=[
       [
@@ -115,7 +106,7 @@ def of_differences(rows: Sequence[Row], *, brackets: bool = True) -> Table:
     The table.
   """
   return Table(
-    headers=['method', *TITLES.values()],
+    headers=['method', *metrics_lib.TITLES.values()],
     rows=[
       [
         r.name,

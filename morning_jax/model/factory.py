@@ -89,6 +89,22 @@ def choose_perspectives(
   return chosen, notes
 
 
+def feature_sizes(
+  perspectives: Perspectives, available: Mapping[str, int]
+) -> dict[str, int]:
+  """Returns the sizes of the features that take part.
+
+  Args:
+    perspectives: what takes part.
+    available: feature -> size, of what the data has.
+  """
+  return {
+    feature: available[feature]
+    for modalities in perspectives.values()
+    for feature in modalities.values()
+  }
+
+
 def _attribute_input(
   encoder: str, feature_sizes: Mapping[str, int]
 ) -> dict[str, str]:

@@ -11,16 +11,6 @@ import tabulate
 
 from morning_jax import metrics as metrics_lib
 
-_TITLES = {
-  'auc': 'AUC',
-  'cauc': 'cAUC',
-  'recall@10': 'R@10',
-  'recall@50': 'R@50',
-  'mrr': 'MRR',
-  'map': 'MAP',
-  'medr': 'MedR',
-}
-
 
 def _cells(metrics: Mapping[str, Any]) -> list[str]:
   def cell(name: str) -> str:
@@ -59,9 +49,9 @@ def of_splits(results: Mapping[str, Mapping[str, Any]]) -> str:
       )
   return tabulate.tabulate(
     rows,
-    headers=['split', 'brands', *_TITLES.values()],
+    headers=['split', 'brands', *metrics_lib.TITLES.values()],
     disable_numparse=True,
-    colalign=('left', *['right'] * (len(_TITLES) + 1)),
+    colalign=('left', *['right'] * (len(metrics_lib.TITLES) + 1)),
   )
 
 
@@ -93,9 +83,9 @@ def of_folds(folds: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
   rows.append(['standard error', '', *_cells(summary['standard_error'])])
   table = tabulate.tabulate(
     rows,
-    headers=['', 'brands', *_TITLES.values()],
+    headers=['', 'brands', *metrics_lib.TITLES.values()],
     disable_numparse=True,
-    colalign=('left', *['right'] * (len(_TITLES) + 1)),
+    colalign=('left', *['right'] * (len(metrics_lib.TITLES) + 1)),
   )
   return table, summary
 
