@@ -91,6 +91,7 @@ def _optimizer(recipe: Recipe) -> Any:
   config = ml_collections.ConfigDict(
     {
       'name': 'adam',
+      'epsilon': 1e-8,
       'learning_rate': recipe.learning_rate,
       'schedule': 'cosine',
       'warmup': 0.0,
