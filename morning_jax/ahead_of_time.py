@@ -239,7 +239,9 @@ def lower_step(
     fsdp=config.mesh.fsdp,
   )
   data = _abstract_data(dataclasses.replace(sizes, features=features), mesh)
-  loss = batch_loss.make_loss(config, ring_unroll=ring_unroll)
+  loss = batch_loss.of_positives(
+    config, batch_loss.make_loss(config, ring_unroll=ring_unroll)
+  )
   replicated = sharding.replicated(mesh)
   key = jax.eval_shape(lambda: jax.random.key(0))
 

@@ -26,38 +26,6 @@ _SCORE_WEIGHTS = {'content': 0.01, 'audience': 0.02, 'attribute': 0.01}
 def make_loss(
   config: ml_collections.ConfigDict, *, ring_unroll: int = 1
 ) -> Callable[..., losses.Parts]:
-  """Makes the loss of positives whose accounts lie on device.
-
-  Args:
-    config: the whole configuration.
-    ring_unroll: blocks of scores in one loop body, where devices form a ring.
-
-  Returns:
-    A function of (model, params, data, positives of the batch, key) that
-    returns the loss parts.
-
-  Raises:
-    UserError: the loss is unknown, or a number is out of range.
-  """
-  of_batch = make_batch_loss(config, ring_unroll=ring_unroll)
-
-  def of_positives(
-    model: morning.Morning,
-    params: Any,
-    data: training_data.TrainingData,
-    positive_P: jax.Array,
-    key: jax.Array,
-  ) -> losses.Parts:
-    negative_key, dropout_key = step_indices.step_keys(key)
-    batch = training_data.gather(config, data, positive_P, negative_key)
-    return of_batch(model, params, data, batch, dropout_key)
-
-  return of_positives
-
-
-def make_batch_loss(
-  config: ml_collections.ConfigDict, *, ring_unroll: int = 1
-) -> Callable[..., losses.Parts]:
   """Makes the loss of a batch from the `loss` and `train` configuration.
 
   Args:
@@ -170,3 +138,31 @@ def make_batch_loss(
     return parts
 
   return of_batch
+
+
+def of_positives(
+  config: ml_collections.ConfigDict, of_batch: Callable[..., losses.Parts]
+) -> Callable[..., losses.Parts]:
+  """Makes a loss of positives, whose accounts lie on device, of one of batches.
+
+  Args:
+    config: the whole configuration.
+    of_batch: what `make_loss` returned.
+
+  Returns:
+    A function of (model, params, data, positives of the batch, key of the
+    step) that returns the loss parts.
+  """
+
+  def loss(
+    model: morning.Morning,
+    params: Any,
+    data: training_data.TrainingData,
+    positive_P: jax.Array,
+    key: jax.Array,
+  ) -> losses.Parts:
+    negative_key, dropout_key = step_indices.step_keys(key)
+    batch = training_data.gather(config, data, positive_P, negative_key)
+    return of_batch(model, params, data, batch, dropout_key)
+
+  return loss

@@ -97,7 +97,7 @@ def make_run_steps(
     are the S batches that start at the state's step, or None to gather them
     from `data.table`. Call it under `jax.set_mesh`.
   """
-  of_batch = batch_loss.make_batch_loss(config)
+  of_batch = batch_loss.make_loss(config)
   order_key, step_key = step_indices.seed_keys(config)
 
   @functools.partial(

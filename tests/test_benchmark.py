@@ -266,7 +266,7 @@ def test_pytorch_computes_the_same_loss_and_gradient(variant, small):
   )
   work.state = work.state.replace(params=params)
   positives = jnp.arange(64) * 3
-  loss = batch_loss.make_loss(config)
+  loss = batch_loss.of_positives(config, batch_loss.make_loss(config))
   value, grads = jax.value_and_grad(
     lambda p: losses.total(loss(work.model, p, work.data, positives, key))
   )(params)

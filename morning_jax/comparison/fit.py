@@ -131,7 +131,7 @@ def _program(config_json: str, sizes: tuple[tuple[str, int], ...]) -> _Program:
   available = dict(sizes)
   perspectives, _ = factory.choose_perspectives(config.model, available)
   model = factory.build(config.model, perspectives, available)
-  loss = batch_loss.make_loss(config)
+  loss = batch_loss.of_positives(config, batch_loss.make_loss(config))
   batch_size = config.train.batch_size
 
   @functools.partial(jax.jit, donate_argnums=0)
