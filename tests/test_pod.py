@@ -66,6 +66,8 @@ def start(tpu, *args: str) -> subprocess.Popen[str]:
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
+    # Tests that run in the background are born deaf to it, and so would be pod.
+    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
   )
 
 
