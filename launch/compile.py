@@ -7,8 +7,9 @@ Examples:
   python -m launch.compile --topology=v5p:2x2x2 \
     --sweep=batch_size:256,1024,4096
 
-Needs the compiler, `pip install 'morning_jax[tpu]'`, and no data. Exit code 1
-if a step does not fit into a device's memory.
+Needs the compiler, `pip install 'morning_jax[tpu]'`, and no data: the flags say
+how large it would be, and which features it would have. Exit code 1 if a step
+does not fit into a device's memory.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ import jax
 import ml_collections
 
 from launch import command_line
+from morning_jax import abstract_data
 from morning_jax import ahead_of_time
 from morning_jax import errors
 from morning_jax.reporting import compilation
 from morning_jax.reporting import console
 
-_DEFAULT = ahead_of_time.Sizes()
+_DEFAULT = abstract_data.Sizes()
 _CONFIG = command_line.define_config()
 _TOPOLOGY = flags.DEFINE_string(
   'topology',
@@ -46,18 +48,21 @@ _SIZES = {
     'influencers': 'Training influencers.',
     'positives': 'Training pairs.',
     'longest_list': 'Positives of the brand that has most.',
+    'edges': 'Edges of the attribute graph, each counted once.',
+    'most_attributes': 'Attributes of the account that has most.',
   }.items()
 }
 _FEATURES = flags.DEFINE_list(
   'features',
-  [f'{f}:{n}' for f, n in ahead_of_time.FEATURE_SIZES.items()],
-  'Features and their sizes. Example: --features=content_image:2048',
+  [f'{f}:{n}' for f, n in abstract_data.FEATURE_SIZES.items()],
+  'Features and their sizes; of attribute_list, how many attributes there are.'
+  ' Example: --features=content_image:2048',
 )
 _SWEEP = flags.DEFINE_string(
   'sweep',
   None,
-  'A size and its values: batch_size, brands, influencers, positives or'
-  ' longest_list. Example: --sweep=batch_size:256,1024,4096',
+  f'A size and its values: batch_size, {", ".join(_SIZES)}.'
+  ' Example: --sweep=batch_size:256,1024,4096',
 )
 
 
@@ -65,10 +70,10 @@ def _features() -> dict[str, int]:
   features = {}
   for item in _FEATURES.value:
     name, _, size = item.partition(':')
-    if name not in ahead_of_time.FEATURE_SIZES or not size.isdigit():
+    if name not in abstract_data.FEATURE_SIZES or not size.isdigit():
       raise errors.UserError(
         f'--features: {item!r} is no feature:size; features:'
-        f' {", ".join(ahead_of_time.FEATURE_SIZES)}'
+        f' {", ".join(abstract_data.FEATURE_SIZES)}'
       )
     features[name] = int(size)
   return features
@@ -93,7 +98,7 @@ def main(argv: list[str]) -> int:
   # Programs for devices that are not there can't be read back.
   jax.config.update('jax_enable_compilation_cache', False)
   config = _CONFIG.value
-  sizes = ahead_of_time.Sizes(
+  sizes = abstract_data.Sizes(
     **{name: flag.value for name, flag in _SIZES.items()}, features=_features()
   )
   if not _SWEEP.value:

@@ -20,31 +20,20 @@ from typing import Any
 import jax
 from jax import numpy as jnp
 from jax.experimental import topologies
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 import ml_collections
 
+from morning_jax import abstract_data
 from morning_jax import accounts as accounts_lib
 from morning_jax import batch_loss
 from morning_jax import chips
 from morning_jax import compiled_text
 from morning_jax import errors
-from morning_jax import negatives
 from morning_jax import optimizer as optimizer_lib
 from morning_jax import ring
 from morning_jax import sharding
-from morning_jax import training_data
 from morning_jax import training_step
 from morning_jax.model import factory
-
-# The published data's (SPEC section 2).
-FEATURE_SIZES: Mapping[str, int] = {
-  'content_image': 1365,
-  'content_text': 22,
-  'audience_image': 1365,
-  'audience_text': 21,
-  'attribute_embedding': 128,
-}
-
 
 # What libtpu reads where it starts: no device is looked for, and none claimed,
 # so that compilers can run side by side.
@@ -55,27 +44,6 @@ _LIBTPU = {
   'TPU_ACCELERATOR_TYPE': 'v5litepod-4',
   'TPU_WORKER_HOSTNAMES': 'localhost',
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Sizes:
-  """Sizes of the data that a step would read.
-
-  Attributes:
-    brands: training brands.
-    influencers: training influencers.
-    positives: training pairs.
-    longest_list: positives of the brand that has most.
-    features: feature -> size.
-  """
-
-  brands: int = 360
-  influencers: int = 3748
-  positives: int = 3960
-  longest_list: int = 64
-  features: Mapping[str, int] = dataclasses.field(
-    default_factory=lambda: dict(FEATURE_SIZES)
-  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,47 +136,9 @@ def describe(topology: str) -> tuple[Any, chips.Chip]:
   return found, chips.Chip(*(x * part for x in dataclasses.astuple(chip)))
 
 
-def _abstract_data(sizes: Sizes, mesh: Mesh) -> training_data.TrainingData:
-  """Shapes of what `training_data.put_data` would put on the mesh."""
-  replicated = sharding.replicated(mesh)
-  rows = NamedSharding(mesh, PartitionSpec(sharding.DATA))
-  axis = mesh.shape[sharding.DATA]
-  num_accounts = -(-(sizes.brands + sizes.influencers) // axis) * axis
-
-  def integers(count: int) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct((count,), jnp.int32, sharding=replicated)
-
-  def feature(*shape: int, dtype: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct((num_accounts, *shape), dtype, sharding=rows)
-
-  data: Any = {
-    'brand_row_B': integers(sizes.brands),
-    'candidate_row_M': integers(sizes.influencers),
-    'brand_P': integers(sizes.positives),
-    'category_B': integers(sizes.brands),
-    'candidate_P': integers(sizes.positives),
-  }
-  return training_data.TrainingData(
-    table=accounts_lib.AccountTable(
-      features={
-        f: feature(n, dtype=jnp.float32) for f, n in sizes.features.items()
-      },
-      present={f: feature(dtype=jnp.bool_) for f in sizes.features},
-    ),
-    lists=negatives.PositiveLists(
-      start=integers(sizes.brands + 1),
-      candidate_P=integers(sizes.positives),
-      rest_rank_P=integers(sizes.positives),
-      num_candidates=sizes.influencers,
-      search_steps=sizes.longest_list.bit_length(),
-    ),
-    **data,
-  )
-
-
 def lower_step(
   config: ml_collections.ConfigDict,
-  sizes: Sizes,
+  sizes: abstract_data.Sizes,
   mesh: Mesh,
   *,
   ring_unroll: int = 1,
@@ -230,15 +160,20 @@ def lower_step(
   perspectives, _ = factory.choose_perspectives(config.model, sizes.features)
   features = factory.feature_sizes(perspectives, sizes.features)
   model = factory.build(config.model, perspectives, features)
+  sizes = dataclasses.replace(sizes, features=features)
+  graph = None
+  if accounts_lib.ATTRIBUTE_LIST in features:
+    graph = abstract_data.of_graph(config.model, sizes, mesh)
   optimizer = optimizer_lib.plan(config, sizes.positives).optimizer
   _, state = training_step.make_init(
     model,
     optimizer,
     factory.example_table(perspectives, features),
     mesh,
+    graph=graph,
     fsdp=config.mesh.fsdp,
   )
-  data = _abstract_data(dataclasses.replace(sizes, features=features), mesh)
+  data = abstract_data.of_training(sizes, mesh, graph=graph)
   loss = batch_loss.of_positives(
     config, batch_loss.make_loss(config, ring_unroll=ring_unroll)
   )
@@ -275,7 +210,10 @@ def _costs(compiled: jax.stages.Compiled) -> tuple[float, float]:
 
 
 def compile_step(
-  config: ml_collections.ConfigDict, sizes: Sizes, *, topology: str
+  config: ml_collections.ConfigDict,
+  sizes: abstract_data.Sizes,
+  *,
+  topology: str,
 ) -> Report:
   """Compiles one training step for a topology that is not attached.
 

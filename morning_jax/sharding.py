@@ -135,13 +135,15 @@ def put_large(tree: T, mesh: Mesh) -> T:
     The tree on device. An array of fewer than `LARGE` rows, or of a number
     that the axis does not divide, is replicated.
   """
+  return jax.tree.map(
+    lambda x: put(np.asarray(x), of_large(len(x), mesh)), tree
+  )
 
-  def put_one(x: np.ndarray) -> jax.Array:
-    spread = len(x) >= LARGE and not len(x) % mesh.shape[DATA]
-    spec = PartitionSpec(DATA) if spread else PartitionSpec()
-    return put(np.asarray(x), NamedSharding(mesh, spec))
 
-  return jax.tree.map(put_one, tree)
+def of_large(num_rows: int, mesh: Mesh) -> NamedSharding:
+  """Returns the sharding of an array of so many rows, see `put_large`."""
+  spread = num_rows >= LARGE and not num_rows % mesh.shape[DATA]
+  return NamedSharding(mesh, PartitionSpec(DATA) if spread else PartitionSpec())
 
 
 def shard_rows(x: jax.Array) -> jax.Array:

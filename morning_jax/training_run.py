@@ -224,7 +224,8 @@ class Run:
   def start(self) -> training_step.TrainState:
     """Restores the newest checkpoint, or initialises the state."""
     if not self.checkpoints.steps():
-      return self.init(jax.random.fold_in(jax.random.key(self.config.seed), 0))
+      key = jax.random.fold_in(jax.random.key(self.config.seed), 0)
+      return self.init(key, self.data.graph)
     restored = self.checkpoints.restore(self.targets)
     self.progress = Progress(**restored.meta['progress'])
     training = restored.items['training']

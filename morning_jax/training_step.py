@@ -156,6 +156,33 @@ def make_run_steps(
   return run_steps
 
 
+def initial_state(
+  model: morning.Morning,
+  optimizer: optax.GradientTransformation,
+  example: accounts_lib.AccountTable,
+  key: jax.Array,
+  graph: Any = None,
+) -> TrainState:
+  """Draws the state before the first step.
+
+  Args:
+    model: the model.
+    optimizer: the optimizer.
+    example: a table from whose shapes the model is initialised.
+    key: what parameters are drawn with.
+    graph: the attribute graph, where the model takes it.
+
+  Returns:
+    The state; its leaves carry Linen's partitioning metadata.
+  """
+  params = model.init(key, example, example, graph=graph)['params']
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    opt_state=optimizer.init(params),
+  )
+
+
 def make_init(
   model: morning.Morning,
   optimizer: optax.GradientTransformation,
@@ -164,7 +191,7 @@ def make_init(
   *,
   graph: Any = None,
   fsdp: bool = False,
-) -> tuple[Callable[[jax.Array], TrainState], TrainState]:
+) -> tuple[Callable[..., TrainState], TrainState]:
   """Prepares a state that is born sharded.
 
   Args:
@@ -172,28 +199,22 @@ def make_init(
     optimizer: the optimizer.
     example: a table from whose shapes the model is initialised.
     mesh: the mesh.
-    graph: the attribute graph, where the model takes it.
+    graph: the attribute graph, where the model takes it; shapes are enough.
     fsdp: whether weight matrices shard over `data` too.
 
   Returns:
-    A jitted function from a key to the initial state, and the state's
-    ShapeDtypeStructs with their shardings.
+    A jitted function from a key, and the graph if there is one, to the initial
+    state, and the state's ShapeDtypeStructs with their shardings.
   """
-
-  def boxed(key: jax.Array) -> TrainState:
-    params = model.init(key, example, example, graph=graph)['params']
-    return TrainState(
-      step=jnp.zeros((), jnp.int32),
-      params=params,
-      opt_state=optimizer.init(params),
-    )
-
-  shapes = jax.eval_shape(boxed, jax.random.key(0))
+  boxed = functools.partial(initial_state, model, optimizer, example)
+  shapes = jax.eval_shape(boxed, jax.random.key(0), graph)
   shardings = sharding.state_shardings(shapes, mesh, fsdp=fsdp)
   abstract = jax.tree.map(
     lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
     nn.unbox(shapes),
     shardings,
   )
-  init = jax.jit(lambda key: nn.unbox(boxed(key)), out_shardings=shardings)
+  init = jax.jit(
+    lambda key, graph=None: nn.unbox(boxed(key, graph)), out_shardings=shardings
+  )
   return init, abstract

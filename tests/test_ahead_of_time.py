@@ -1,14 +1,19 @@
 """Compiling for TPUs that are not there, and reading the compiled text."""
 
+import dataclasses
 import importlib.util
 
+import jax
+import numpy as np
 import pytest
 import runs
 
 from configs import morning as config_lib
+from morning_jax import abstract_data
 from morning_jax import ahead_of_time
 from morning_jax import compiled_text
 from morning_jax import errors
+from morning_jax.graph import attribute_graph
 from morning_jax.reporting import compilation
 
 needs_libtpu = pytest.mark.skipif(
@@ -91,9 +96,77 @@ def small_config(batch_size=128):
   return c
 
 
-SIZES = ahead_of_time.Sizes(
+SIZES = abstract_data.Sizes(
   features={'content_image': 40, 'content_text': 8}, longest_list=7
 )
+
+
+@pytest.mark.parametrize('encoder', ['embedding', 'node2vec', 'gcn', 'lists'])
+def test_shapes_are_those_of_training(encoder, tmp_path):
+  """Of a run on real arrays, but for the rows of accounts it never draws."""
+  c = runs.config(
+    runs.write_bundle(tmp_path / 'small'),
+    model__attribute__encoder=encoder.replace('lists', 'embedding'),
+    model__attribute__start='learned',
+    model__attribute__dimensions=16,
+  )
+  if encoder == 'lists':
+    (tmp_path / 'small' / 'attribute_embedding.npy').unlink()
+  run = runs.prepare(c, tmp_path / 'run')
+  run.checkpoints.close()
+  data, split = run.data, run.split
+  lists = run.dataset.attributes
+  graph = attribute_graph.build_graph(run.dataset)
+  sizes = abstract_data.Sizes(
+    brands=len(split.brand_row_B),
+    influencers=len(split.candidate_row_M),
+    positives=len(split.brand_P),
+    longest_list=int(np.bincount(split.brand_P).max()),
+    edges=graph.num_edges,
+    most_attributes=int(np.bincount(lists.holder).max()),
+    features=run.features,
+  )
+  expected = abstract_data.of_training(
+    sizes,
+    run.mesh,
+    graph=None
+    if encoder == 'embedding'
+    else abstract_data.of_graph(c.model, sizes, run.mesh),
+  )
+
+  def describe(x):
+    return x.shape, x.dtype, x.sharding
+
+  def describe_row(x):
+    return x.shape[1:], x.dtype, x.sharding
+
+  assert jax.tree.map(describe_row, expected.table) == jax.tree.map(
+    describe_row, data.table
+  )
+  rest, data_rest = (
+    dataclasses.replace(d, table=None) for d in (expected, data)
+  )
+  assert jax.tree.map(describe, rest) == jax.tree.map(describe, data_rest)
+
+
+@needs_libtpu
+def test_a_step_over_the_graph_compiles():
+  c = small_config(64)
+  c.model.perspectives = ('content', 'attribute')
+  c.model.attribute.encoder = 'auto'
+  sizes = abstract_data.Sizes(
+    features={'content_text': 8, 'attribute_list': 40}, edges=300
+  )
+  few = ahead_of_time.compile_step(c, sizes, topology='v5e:2x2')
+  assert few.fits
+  many = ahead_of_time.compile_step(
+    c, dataclasses.replace(sizes, edges=300_000), topology='v5e:2x2'
+  )
+  # Messages over an edge: both directions, 128 wide, two layers, at least.
+  more = 2 * (300_000 - 300)
+  assert many.flops - few.flops > more * 128 * 2
+  # An edge is 12 bytes, on one of four devices.
+  assert many.memory['arguments'] - few.memory['arguments'] > more * 12 / 4.1
 
 
 @needs_libtpu

@@ -15,6 +15,7 @@ import functools
 import json
 from typing import Any
 
+import flax.linen as nn
 import jax
 from jax import numpy as jnp
 from jax.sharding import Mesh
@@ -85,35 +86,20 @@ class _Program:
     model: the module.
     train: (state, data, plan) -> the state at the plan's stop.
     encode: of `scorer_lib.make_encode`.
+    init: (key, graph) -> the state before the first step.
   """
 
   config: ml_collections.ConfigDict
   model: morning.Morning
   train: Callable[..., training_step.TrainState]
   encode: Callable[..., Any]
-  init: Callable[[jax.Array], training_step.TrainState] | None
+  init: Callable[[jax.Array, Any], training_step.TrainState]
 
 
 @functools.lru_cache(maxsize=1)
 def _mesh() -> Mesh:
   """Returns a mesh of one device: folds are the parallelism here."""
   return sharding.make_mesh(data=1, model=1, devices=jax.devices()[:1])
-
-
-def _make_init(
-  program_config: ml_collections.ConfigDict,
-  model: morning.Morning,
-  example: accounts_lib.AccountTable,
-  graph: Any,
-) -> Callable[[jax.Array], training_step.TrainState]:
-  # The learning rate takes no part in the initial state.
-  optimizer = optimizer_lib.make_optimizer(
-    program_config.optimizer, lambda step: 0.0 * step
-  )
-  init, _ = training_step.make_init(
-    model, optimizer, example, _mesh(), graph=graph
-  )
-  return init
 
 
 @functools.lru_cache(maxsize=_PROGRAMS)
@@ -169,22 +155,22 @@ def _program(config_json: str, sizes: tuple[tuple[str, int], ...]) -> _Program:
     )
     return trained
 
-  lists_taken = accounts_lib.ATTRIBUTE_LIST in {
-    f for m in perspectives.values() for f in m.values()
-  }
+  # The learning rate takes no part in the initial state.
+  any_rate = optimizer_lib.make_optimizer(config.optimizer, lambda step: 0.0)
+  example = factory.example_table(perspectives, available)
+
+  @jax.jit
+  def init(key: jax.Array, graph: Any) -> training_step.TrainState:
+    boxed = training_step.initial_state(model, any_rate, example, key, graph)
+    state: training_step.TrainState = nn.unbox(boxed)
+    return state
+
   return _Program(
     config=config,
     model=model,
     train=train,
     encode=scorer_lib.make_encode(model),
-    # With a graph, parameters may start from the fold's own node vectors.
-    init=None
-    if lists_taken
-    else jax.jit(
-      _make_init(
-        config, model, factory.example_table(perspectives, available), None
-      )
-    ),
+    init=init,
   )
 
 
@@ -307,15 +293,13 @@ def train_and_score(
   inputs, plan = _lay_out(
     recipe, len(task.train.brand_P), len(task.train.candidate_row_M)
   )
-  init = program.init or _make_init(
-    recipe, program.model, factory.example_table(perspectives, features), graph
-  )
   scored = []
   with jax.set_mesh(_mesh()):
     data = _pad_data(
       training_data.put_data(task.train, table, _mesh(), graph=graph)
     )
-    state = init(jax.random.fold_in(jax.random.key(task.seed), 0))
+    key = jax.random.fold_in(jax.random.key(task.seed), 0)
+    state = program.init(key, data.graph)
     for epoch in epochs or (recipe.train.epochs,):
       stop = min(epoch * plan.steps_per_epoch, plan.num_steps)
       state = program.train(state, data, {**inputs, 'stop': np.int32(stop)})

@@ -8,6 +8,7 @@ import os
 import pathlib
 from typing import Any
 
+import jax
 import jraph
 import numpy as np
 
@@ -155,6 +156,27 @@ def from_arrays(arrays: Mapping[str, Any]) -> jraph.GraphsTuple:
   The model needs no numbers of nodes and edges beside the arrays' shapes.
   """
   return jraph.GraphsTuple(**arrays, globals=None, n_node=None, n_edge=None)
+
+
+def padded_shapes(
+  num_nodes: int, num_edges: int, *, width: int, multiple: int = 128
+) -> dict[str, jax.ShapeDtypeStruct]:
+  """Returns the shapes of what `to_arrays` returns of a padded graph.
+
+  Args:
+    num_nodes: V.
+    num_edges: E, each undirected edge counted once; 0 for `without_edges`.
+    width: of the stored node vectors; 0 where there are none.
+    multiple: as in `AttributeGraph.to_jraph`.
+  """
+  rows = num_nodes + multiple - num_nodes % multiple
+  edges = max(multiple, 2 * num_edges + -2 * num_edges % multiple)
+  return {
+    'nodes': jax.ShapeDtypeStruct((rows, max(width, 1)), np.float32),
+    'edges': jax.ShapeDtypeStruct((edges,), np.float32),
+    'senders': jax.ShapeDtypeStruct((edges,), np.int32),
+    'receivers': jax.ShapeDtypeStruct((edges,), np.int32),
+  }
 
 
 def without_edges(num_nodes: int, *, multiple: int = 128) -> jraph.GraphsTuple:

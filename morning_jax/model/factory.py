@@ -127,6 +127,17 @@ def graph_encoder(config: ml_collections.ConfigDict) -> str:
   return 'gcn' if kind == 'auto' else kind
 
 
+def stored_vectors(config: ml_collections.ConfigDict) -> int:
+  """Returns the width of the node vectors that come with the graph, or 0.
+
+  Args:
+    config: the `model` part of the configuration.
+  """
+  kind, settings = graph_encoder(config), config.attribute
+  stored = kind != 'embedding' and 'node2vec' in (kind, settings.start)
+  return settings.dimensions if stored else 0
+
+
 def _graph_tower(
   config: ml_collections.ConfigDict,
   num_attributes: int,
