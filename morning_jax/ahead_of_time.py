@@ -250,7 +250,7 @@ def compile_step(
       raise
     return dataclasses.replace(report, out_of_memory=str(e).splitlines()[0])
   costs = _costs(compiled)
-  axes = ring.choose_axes(mesh, config.train.batch_size)
+  axes = ring.axes_of(mesh)
   if (
     config.loss.kind == 'all_pairs' and config.loss.sharding == 'ring' and axes
   ):

@@ -98,7 +98,7 @@ def make_loss(
         score_weights=_SCORE_WEIGHTS if loss.regularize_scores else {},
       )
     elif loss.sharding == 'ring' and (
-      axes := ring.choose_axes(jax.sharding.get_abstract_mesh(), len(brand_P))
+      axes := ring.axes_of(jax.sharding.get_abstract_mesh())
     ):
       parts = ring.all_pairs_sharded(
         dict(brand),

@@ -8,8 +8,7 @@ its mask and logits, in the forward and in the backward pass: memory grows with
 from __future__ import annotations
 
 from collections.abc import Mapping
-import functools
-import operator
+import math
 from typing import Any
 
 import jax
@@ -22,24 +21,19 @@ from morning_jax import ring_sums
 from morning_jax.ring_sums import Representations
 
 
-def choose_axes(mesh: Mesh | AbstractMesh, batch_size: int) -> tuple[str, ...]:
-  """Chooses the mesh axes whose devices form the ring.
+def axes_of(mesh: Mesh | AbstractMesh) -> tuple[str, ...]:
+  """Returns the mesh axes whose devices form the ring.
 
-  Args:
-    mesh: the mesh; its first axis shards batches.
-    batch_size: rows of the batch, B.
-
-  Returns:
-    All axes where all devices together divide the batch, so that none repeats
-    another's block; else the first axis, if it does; else none. Empty as well
-    where there is one device.
+  All of them, so that no device repeats another's block; none where there is
+  one device.
   """
-  names = tuple(mesh.axis_names) if not mesh.empty else ()
-  for axes in (names, names[:1]):
-    size = functools.reduce(operator.mul, (mesh.shape[a] for a in axes), 1)
-    if size > 1 and batch_size % size == 0:
-      return axes
-  return ()
+  return () if mesh.empty or mesh.size == 1 else tuple(mesh.axis_names)
+
+
+def _pad(x: jax.Array, rows: int, fill: Any = 0) -> jax.Array:
+  """Appends rows up to a number."""
+  more = ((0, rows - len(x)), *((0, 0),) * (x.ndim - 1))
+  return jnp.pad(x, more, constant_values=fill)
 
 
 def all_pairs_sharded(
@@ -73,7 +67,8 @@ def all_pairs_sharded(
     lists: the positives of each brand; known ones are masked.
     brand_B: brand of each row.
     candidate_B: influencer of each row.
-    axes: mesh axes whose devices form the ring; n together, n divides B.
+    axes: mesh axes whose devices form the ring, n together. Where n does not
+      divide B, padded rows make up for it.
     margins: perspective -> margin of its pairwise hinge.
     hinge_weight: weight of the hinges; 0 leaves them out.
     temperature: divides F inside the softmaxes.
@@ -82,16 +77,14 @@ def all_pairs_sharded(
       representations finite. None where there is no padding.
     category_B: int, category of each row's brand; below 0 where unknown.
     category_weight: weight of the softmax within categories; 0 leaves it out.
-    dtype: type to which representations are rounded for products, and in which
-      they travel; sums, softmaxes and gradients stay float32. None for none.
+    dtype: type to which the factors of products are rounded: representations,
+      which travel so, and in the backward pass gradients of scores. Products
+      add up in float32; sums and softmaxes are float32. None for none.
     unroll: blocks in one loop body.
     mesh: the mesh; that of `jax.set_mesh` if None.
 
   Returns:
     The parts of `losses.all_pairs`.
-
-  Raises:
-    ValueError: from `jax.shard_map`, if n does not divide B.
   """
   options = ring_sums.Options(
     axes=axes,
@@ -105,6 +98,13 @@ def all_pairs_sharded(
     valid_B = jnp.ones(brand_B.shape, bool)
   if category_B is None:
     category_B = jnp.full(brand_B.shape, -1)
+  devices = (mesh or jax.sharding.get_abstract_mesh()).shape
+  size = math.prod(devices[a] for a in axes)
+  rows = -(-len(brand_B) // size) * size
+  brand, influencer, brand_B, candidate_B = jax.tree.map(
+    lambda x: _pad(x, rows), (brand, influencer, brand_B, candidate_B)
+  )
+  valid_B, category_B = _pad(valid_B, rows, False), _pad(category_B, rows, -1)
 
   def of_device(
     brand: Representations,
@@ -148,10 +148,10 @@ def all_pairs_sharded(
       parts[f'hinge_{k}'] = hinge_weight * add(hinge_R) / num_negatives
     return parts
 
-  rows = PartitionSpec(axes)
+  spread = PartitionSpec(axes)
   return jax.shard_map(
     of_device,
     mesh=mesh,
-    in_specs=(rows, rows, PartitionSpec(), rows, rows, rows, rows),
+    in_specs=(spread, spread, PartitionSpec(), *(spread,) * 4),
     out_specs=PartitionSpec(),
   )(brand, influencer, lists, brand_B, candidate_B, valid_B, category_B)

@@ -153,11 +153,10 @@ def shard_rows(x: jax.Array) -> jax.Array:
     x: an array with one row an account.
 
   Returns:
-    The array; left as it is where the axis does not divide the rows, or
-    without a mesh.
+    The array, left as it is without a mesh. Where the axis does not divide the
+    rows, the last devices have fewer.
   """
-  mesh = jax.sharding.get_abstract_mesh()
-  if mesh.empty or x.shape[0] % mesh.shape[DATA]:
+  if jax.sharding.get_abstract_mesh().empty:
     return x
   return jax.lax.with_sharding_constraint(x, PartitionSpec(DATA))
 

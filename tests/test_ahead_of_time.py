@@ -13,6 +13,7 @@ from morning_jax import abstract_data
 from morning_jax import ahead_of_time
 from morning_jax import compiled_text
 from morning_jax import errors
+from morning_jax import sharding
 from morning_jax.graph import attribute_graph
 from morning_jax.reporting import compilation
 
@@ -147,6 +148,24 @@ def test_shapes_are_those_of_training(encoder, tmp_path):
     dataclasses.replace(d, table=None) for d in (expected, data)
   )
   assert jax.tree.map(describe, rest) == jax.tree.map(describe, data_rest)
+
+
+@pytest.mark.parametrize('kind', ['all_pairs', 'triplet'])
+def test_a_batch_that_devices_do_not_divide_costs_no_more(kind):
+  mesh = sharding.make_mesh(data=8, model=1)
+
+  def costs(batch_size):
+    c = small_config(batch_size)
+    c.loss.kind = kind
+    compiled = ahead_of_time.lower_step(c, SIZES, mesh).compile()
+    return (
+      compiled.memory_analysis().temp_size_in_bytes,
+      compiled.cost_analysis()['flops'],
+    )
+
+  # One row less; without shares of its rows each device would do all of it.
+  for uneven, even in zip(costs(1023), costs(1024), strict=True):
+    assert uneven < 1.3 * even
 
 
 @needs_libtpu

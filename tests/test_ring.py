@@ -98,7 +98,7 @@ def on_one_device(batch: Batch, **options: Any):
 
 
 def lower_ring(batch: Batch, mesh, **options: Any) -> jax.stages.Lowered:
-  axes = ring.choose_axes(mesh, len(batch.brand_B))
+  axes = ring.axes_of(mesh)
   assert axes
 
   def loss(brand, influencer):
@@ -153,6 +153,19 @@ def test_losses_and_gradients_equal_one_device(data, model, hinge_weight):
     'category_weight': 0.6 if hinge_weight else 0.0,
   }
   mesh = sharding.make_mesh(data=data, model=model)
+  assert_equal(on_ring(batch, mesh, **options), on_one_device(batch, **options))
+
+
+@pytest.mark.parametrize('size', [6, 41, 47])
+def test_a_batch_that_devices_do_not_divide(size):
+  batch = make_batch(48, seed=2).rows(size)
+  options = {
+    'hinge_weight': 0.7,
+    'temperature': 0.5,
+    'category_B': batch.brand_B % 4 - 1,
+    'category_weight': 0.6,
+  }
+  mesh = sharding.make_mesh(data=4, model=2)
   assert_equal(on_ring(batch, mesh, **options), on_one_device(batch, **options))
 
 
@@ -232,7 +245,7 @@ def test_unrolling_changes_nothing(unroll):
   )
 
 
-def test_bfloat16_rounds_the_factors_and_nothing_else():
+def test_bfloat16_rounds_factors_and_nothing_else():
   batch = make_batch(32, seed=4)
   options = {'hinge_weight': 0.7, 'temperature': 1.0}
   mesh = sharding.make_mesh(data=8, model=1)
@@ -246,7 +259,8 @@ def test_bfloat16_rounds_the_factors_and_nothing_else():
   want = on_one_device(rounded, **options)
   for name, value in want[0][1].items():
     assert float(ours[0][1][name]) == pytest.approx(float(value), rel=1e-5)
-  assert_equal(ours, exact, bound=2e-2)
+  # The gradient of a score is rounded too, where it is a factor.
+  assert_equal(ours, want, bound=5e-3)
   assert all(g.dtype == jnp.float32 for g in jax.tree.leaves(ours[1]))
   # Representations travel rounded, and block products take them so.
   text = lower_ring(batch, mesh, dtype=jnp.bfloat16, **options).as_text()
@@ -320,19 +334,17 @@ def test_compiled_memory_grows_with_the_square_of_batch_over_devices():
 
 
 @pytest.mark.parametrize(
-  'shape, size, axes',
+  'shape, axes',
   [
-    ((8, 1), 64, ('data', 'model')),
-    ((4, 2), 64, ('data', 'model')),
-    ((4, 2), 12, ('data',)),
-    ((4, 2), 10, ()),
-    ((1, 8), 12, ()),
-    ((1, 1), 64, ()),
+    ((8, 1), ('data', 'model')),
+    ((4, 2), ('data', 'model')),
+    ((1, 8), ('data', 'model')),
+    ((1, 1), ()),
   ],
 )
-def test_which_devices_form_the_ring(shape, size, axes):
+def test_which_devices_form_the_ring(shape, axes):
   mesh = sharding.make_mesh(data=shape[0], model=shape[1])
-  assert ring.choose_axes(mesh, size) == axes
+  assert ring.axes_of(mesh) == axes
 
 
 @pytest.fixture(scope='module')
@@ -362,15 +374,20 @@ def takes_the_ring(bundle, workdir, **changes):
 
 
 @pytest.mark.parametrize(
-  'data, model',
-  [MESHES[0], *(pytest.param(*m, marks=pytest.mark.slow) for m in MESHES[1:])],
+  'data, model, batch_size',
+  [
+    (8, 1, 64),
+    (2, 4, 61),  # no number of devices divides it
+    *(pytest.param(*m, 64, marks=pytest.mark.slow) for m in MESHES[1:]),
+  ],
 )
 def test_fifty_steps_of_training_equal_one_device(
-  bundle, tmp_path, data, model
+  bundle, tmp_path, data, model, batch_size
 ):
-  one = training_losses(bundle, tmp_path / 'one', 50)
+  size = {'train__batch_size': batch_size}
+  one = training_losses(bundle, tmp_path / 'one', 50, **size)
   several = training_losses(
-    bundle, tmp_path / 'several', 50, mesh__data=data, mesh__model=model
+    bundle, tmp_path / 'several', 50, mesh__data=data, mesh__model=model, **size
   )
   assert np.ptp(one['loss']) > 1e-3  # it moves
   for name, values in one.items():
@@ -385,5 +402,5 @@ def test_training_takes_the_ring_where_there_is_one(bundle, tmp_path):
   assert takes_the_ring(bundle, run, mesh__data=8)
   assert takes_the_ring(bundle, run, mesh__data=1, mesh__model=8)
   assert not takes_the_ring(bundle, run, mesh__data=8, loss__sharding='none')
-  assert not takes_the_ring(bundle, run, mesh__data=8, train__batch_size=60)
+  assert takes_the_ring(bundle, run, mesh__data=8, train__batch_size=60)
   assert not takes_the_ring(bundle, run, mesh__data=1)

@@ -237,7 +237,7 @@ class Stream:
 
   def _sharding(self, count: int) -> NamedSharding:
     """Returns how the rows of batches lie on the mesh, [S, count, ...]."""
-    # As `sharding.shard_rows` has it in the step.
+    # Host arrays have no uneven shares; the step makes them.
     if count % self._mesh.shape[sharding_lib.DATA]:
       return sharding_lib.replicated(self._mesh)
     return NamedSharding(self._mesh, PartitionSpec(None, sharding_lib.DATA))
