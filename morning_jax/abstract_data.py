@@ -83,6 +83,65 @@ def of_graph(
   )
 
 
+def _of_accounts(
+  features: Mapping[str, int],
+  most_attributes: int,
+  count: int,
+  where: NamedSharding,
+) -> accounts_lib.AccountTable:
+  """Returns the shapes of a table of so many accounts."""
+
+  def of(*shape: int, dtype: Any) -> Any:
+    return jax.ShapeDtypeStruct((count, *shape), dtype, sharding=where)
+
+  features = dict(features)
+  held = None
+  if features.pop(accounts_lib.ATTRIBUTE_LIST, None):
+    held = account_attributes.HeldAttributes(
+      index=of(most_attributes, dtype=jnp.int32),
+      weight=of(most_attributes, dtype=jnp.float32),
+    )
+  return accounts_lib.AccountTable(
+    features={f: of(n, dtype=jnp.float32) for f, n in features.items()},
+    present={f: of(dtype=jnp.bool_) for f in features},
+    held=held,
+  )
+
+
+def of_batch(
+  config: ml_collections.ConfigDict, sizes: Sizes, mesh: Mesh
+) -> accounts_lib.Batch:
+  """Returns the shapes of a batch that the host brings, as `Stream` has it.
+
+  Args:
+    config: the whole configuration.
+    sizes: sizes of the data; their features are those that take part.
+    mesh: the mesh; its devices need not be attached.
+
+  Returns:
+    ShapeDtypeStructs with their shardings.
+  """
+  count = config.train.batch_size
+  drawn = config.train.negatives if config.loss.kind == 'triplet' else 0
+
+  def rows(count: int) -> accounts_lib.AccountTable:
+    even = count % mesh.shape[sharding.DATA] == 0
+    spec = PartitionSpec(sharding.DATA) if even else PartitionSpec()
+    return _of_accounts(
+      sizes.features, sizes.most_attributes, count, NamedSharding(mesh, spec)
+    )
+
+  index: Any = jax.ShapeDtypeStruct(
+    (count,), jnp.int32, sharding=sharding.replicated(mesh)
+  )
+  return accounts_lib.Batch(
+    brand_P=index,
+    candidate_P=index,
+    brands=rows(count),
+    influencers=rows(count * (1 + drawn)),
+  )
+
+
 def of_training(
   sizes: Sizes, mesh: Mesh, *, graph: Any = None
 ) -> training_data.TrainingData:
@@ -104,23 +163,9 @@ def of_training(
   def integers(count: int) -> Any:
     return jax.ShapeDtypeStruct((count,), jnp.int32, sharding=replicated)
 
-  def of_accounts(*shape: int, dtype: Any) -> Any:
-    return jax.ShapeDtypeStruct((num_accounts, *shape), dtype, sharding=rows)
-
-  features = dict(sizes.features)
-  held = None
-  if features.pop(accounts_lib.ATTRIBUTE_LIST, None):
-    held = account_attributes.HeldAttributes(
-      index=of_accounts(sizes.most_attributes, dtype=jnp.int32),
-      weight=of_accounts(sizes.most_attributes, dtype=jnp.float32),
-    )
   return training_data.TrainingData(
-    table=accounts_lib.AccountTable(
-      features={
-        f: of_accounts(n, dtype=jnp.float32) for f, n in features.items()
-      },
-      present={f: of_accounts(dtype=jnp.bool_) for f in features},
-      held=held,
+    table=_of_accounts(
+      sizes.features, sizes.most_attributes, num_accounts, rows
     ),
     lists=negatives.PositiveLists(
       start=integers(sizes.brands + 1),

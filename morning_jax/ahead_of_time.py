@@ -3,7 +3,9 @@
 The compiler for TPUs comes with libtpu and needs no TPU. What is compiled is
 one step, `training_step.update` of a batch, with arrays of given sizes and no
 data: the compiler's cost figures count a loop's body once, and a dispatch of
-many steps is such a loop. The shuffle at an epoch's end is left out. The ring
+many steps is such a loop. The shuffle at an epoch's end is left out. Where the
+host brings the batches (`config.data.placement='stream'`), the step takes one,
+and what is held of others is added to its memory. The ring
 of `all_pairs` is a loop as well; its cost is found by compiling the step twice,
 with one and with two blocks in the loop's body.
 """
@@ -174,32 +176,36 @@ def lower_step(
     fsdp=config.mesh.fsdp,
   )
   data = abstract_data.of_training(sizes, mesh, graph=graph)
-  loss = batch_loss.of_positives(
-    config, batch_loss.make_loss(config, ring_unroll=ring_unroll)
-  )
+  loss = batch_loss.make_loss(config, ring_unroll=ring_unroll)
   replicated = sharding.replicated(mesh)
+  batch: Any
+  if config.data.placement == 'stream':
+    data = dataclasses.replace(data, table=None)
+    batch = abstract_data.of_batch(config, sizes, mesh)
+  else:
+    loss = batch_loss.of_positives(config, loss)
+    batch = jax.ShapeDtypeStruct(
+      (config.train.batch_size,), jnp.int32, sharding=replicated
+    )
   key = jax.eval_shape(lambda: jax.random.key(0))
 
   def step(
-    state: Any, data: Any, positive_P: jax.Array, key: jax.Array
+    state: Any, data: Any, batch: Any, key: jax.Array
   ) -> tuple[Any, Any]:
     return training_step.update(
-      lambda params: loss(model, params, data, positive_P, key),
-      optimizer,
-      state,
+      lambda params: loss(model, params, data, batch, key), optimizer, state
     )
 
   with jax.set_mesh(mesh):
     return jax.jit(
       step,
       donate_argnums=0,
+      keep_unused=True,  # what a step does not read lies on device all the same
       out_shardings=(jax.tree.map(lambda x: x.sharding, state), None),
     ).lower(
       state,
       data,
-      jax.ShapeDtypeStruct(
-        (config.train.batch_size,), jnp.int32, sharding=replicated
-      ),
+      batch,
       jax.ShapeDtypeStruct(key.shape, key.dtype, sharding=replicated),
     )
 
@@ -207,6 +213,29 @@ def lower_step(
 def _costs(compiled: jax.stages.Compiled) -> tuple[float, float]:
   costs: Any = compiled.cost_analysis()
   return float(costs['flops']), float(costs['bytes accessed'])
+
+
+def _batches_ahead(
+  config: ml_collections.ConfigDict, sizes: abstract_data.Sizes, mesh: Mesh
+) -> int:
+  """Bytes a device holds of streamed batches beside that of the step."""
+  if config.data.placement != 'stream':
+    return 0
+  perspectives, _ = factory.choose_perspectives(config.model, sizes.features)
+  features = factory.feature_sizes(perspectives, sizes.features)
+  batch = abstract_data.of_batch(
+    config, dataclasses.replace(sizes, features=features), mesh
+  )
+  rows = jax.tree.leaves((batch.brands, batch.influencers))
+  whole = sum(x.size * x.dtype.itemsize for x in rows)
+  steps = min(
+    config.train.steps_per_call,
+    max(1, (config.data.stream_mib << 20) // whole),
+  )
+  of_device = sum(
+    math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in rows
+  )
+  return (2 * steps - 1) * of_device  # two dispatches, see docs/streaming.md
 
 
 def compile_step(
@@ -265,6 +294,7 @@ def compile_step(
   analysis: Any = compiled.memory_analysis()
   memory = {
     'arguments': analysis.argument_size_in_bytes,
+    'batches ahead': _batches_ahead(config, sizes, mesh),
     'outputs': analysis.output_size_in_bytes - analysis.alias_size_in_bytes,
     'temporaries': analysis.temp_size_in_bytes,
     'program': analysis.generated_code_size_in_bytes,

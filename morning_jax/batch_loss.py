@@ -15,6 +15,7 @@ from morning_jax import losses
 from morning_jax import negatives
 from morning_jax import ring
 from morning_jax import ring_sums
+from morning_jax import sharding
 from morning_jax import step_indices
 from morning_jax import training_data
 from morning_jax.model import morning
@@ -72,10 +73,13 @@ def make_loss(
     dropout_key: jax.Array,
   ) -> losses.Parts:
     brand_P, candidate_P = batch.brand_P, batch.candidate_P
+    brands, influencers = jax.tree.map(
+      sharding.shard_rows, (batch.brands, batch.influencers)
+    )
     brand, influencer = model.apply(
       {'params': params},
-      batch.brands,
-      batch.influencers,
+      brands,
+      influencers,
       graph=data.graph,
       train=True,
       rngs={'dropout': dropout_key},

@@ -114,11 +114,6 @@ def gather(
   return accounts_lib.Batch(
     brand_P=indices.brand_P,
     candidate_P=indices.candidate_P,
-    brands=shard(data.table[data.brand_row_B[indices.brand_P]]),
-    influencers=shard(data.table[data.candidate_row_M[indices.influencers]]),
+    brands=data.table[data.brand_row_B[indices.brand_P]],
+    influencers=data.table[data.candidate_row_M[indices.influencers]],
   )
-
-
-def shard(rows: accounts_lib.AccountTable) -> accounts_lib.AccountTable:
-  """Spreads the accounts of a batch over the `data` axis, inside of jit."""
-  return jax.tree.map(sharding.shard_rows, rows)

@@ -8,7 +8,6 @@ exactly the steps of one that was not.
 from __future__ import annotations
 
 from collections.abc import Callable
-import dataclasses
 import functools
 from typing import Any
 
@@ -139,12 +138,6 @@ def make_run_steps(
       negative_key, dropout_key = step_indices.step_keys(key)
       if batch is None:
         batch = training_data.gather(config, data, positives, negative_key)
-      else:
-        batch = dataclasses.replace(
-          batch,
-          brands=training_data.shard(batch.brands),
-          influencers=training_data.shard(batch.influencers),
-        )
       return update(
         lambda params: of_batch(model, params, data, batch, dropout_key),
         optimizer,
