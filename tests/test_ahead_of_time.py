@@ -188,6 +188,7 @@ def test_a_streamed_step_needs_no_table():
   table = ahead_of_time.compile_step(c, sizes, topology='v5e:2x2').memory
   c.data.placement = 'stream'
   c.data.stream_mib = 1
+  c.train.steps_per_call = 100
   batches = ahead_of_time.compile_step(c, sizes, topology='v5e:2x2').memory
   features = 10_000_000 * (40 + 8) * 4 / 4  # a quarter a device
   assert table['arguments'] - batches['arguments'] > 0.9 * features
