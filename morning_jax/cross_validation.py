@@ -31,7 +31,8 @@ def cross_validate(
   dataset = pipeline.load(config.data)
   folds = []
   for index in range(config.data.folds):
-    fold_config = ml_collections.ConfigDict(config)
+    # A plain copy would share the parts, and the caller's would change.
+    fold_config = config.copy_and_resolve_references()
     fold_config.data.fold = index
     console.say(f'\n== fold {index + 1} of {config.data.folds}')
     outcome = train.train(

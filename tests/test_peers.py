@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib
 
 import jax
 from jax import numpy as jnp
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import runs
 
+from configs import morning as config_lib
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
 from morning_jax import split_metrics
@@ -71,12 +73,28 @@ def auc(task, score_BxM):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_beats_chance(name):
+def test_learns(name, monkeypatch):
   score_BxM = scores(name)
   test = task().test
   assert score_BxM.dtype == np.float32
   assert score_BxM.shape == (len(test.brand_row_B), len(test.candidate_row_M))
-  assert auc(task(), score_BxM) > 0.6
+  module = importlib.import_module(
+    f'morning_jax.peers.{name.replace("-", "_")}'
+  )
+  still = dataclasses.replace(module._RECIPE, learning_rate=0.0, steps=1)
+  monkeypatch.setattr(module, '_RECIPE', still)
+  untrained = auc(task(), registry.PEERS[name].score(task()))
+  assert auc(task(), score_BxM) > max(0.6, untrained + 0.03)
+
+
+def test_inputs_are_those_of_the_recipe():
+  config = config_lib.get_config()
+  assert config.model.whitening == problem_lib._WHITENING
+  assert config.model.transforms.to_dict() == {
+    'image': 'hellinger',
+    'text': 'hellinger',
+    'embedding': 'whiten',
+  }
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -79,7 +79,7 @@ def pair_features(
   """Describes aligned pairs of accounts.
 
   Args:
-    vectors: of `untrained.vectors`.
+    vectors: of `untrained.fitted_vectors`.
     brand_rows: account rows of P brands.
     influencer_rows: account rows of P influencers.
 
@@ -111,7 +111,7 @@ def score(task: interface.Task) -> np.ndarray:
   """Trains on the training brands' pairs and scores the held-out brands."""
   import lightgbm
 
-  vectors = untrained.vectors(task.dataset)
+  vectors = untrained.fitted_vectors(task)
   split = task.train
   drawn_B, drawn_M = _negatives(task)
   brand_P = np.concatenate([split.brand_P, drawn_B])

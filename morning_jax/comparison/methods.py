@@ -70,6 +70,13 @@ def _no_notes(_: accounts_lib.Dataset) -> list[str]:
   return []
 
 
+def _nothing_to_whiten(dataset: accounts_lib.Dataset) -> str | None:
+  embeddings = accounts_lib.PERSPECTIVES['attribute'].values()
+  if any(f in untrained.vectors(dataset) for f in embeddings):
+    return None
+  return 'is similarity itself on this data'
+
+
 def _morning(
   key: str,
   name: str,
@@ -160,6 +167,17 @@ def table(
         untrained.similarity,
       ),
       absent=lambda d: None if untrained.vectors(d) else 'no features',
+    ),
+    Method(
+      'similarity-whitened',
+      interface.Peer(
+        'similarity (whitened)',
+        'the same of whitened embeddings: what MORNING starts from; nothing'
+        ' but the whitening is fitted',
+        _no_notes,
+        untrained.whitened_similarity,
+      ),
+      absent=_nothing_to_whiten,
     ),
     Method(
       'lambdamart',

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from morning_jax import accounts as accounts_lib
 from morning_jax.data import transforms
 from morning_jax.peers import interface
+from morning_jax.peers import problem
 
 
 def random(task: interface.Task) -> np.ndarray:
@@ -68,11 +71,31 @@ def vectors(dataset: accounts_lib.Dataset) -> dict[str, np.ndarray]:
   return found
 
 
-def similarity(task: interface.Task) -> np.ndarray:
-  """Adds the similarities of all features up; nothing is trained."""
+def fitted_vectors(task: interface.Task) -> dict[str, np.ndarray]:
+  """Returns the vectors that trained methods start from.
+
+  As `vectors`, but embeddings are whitened by the training accounts.
+  """
+  found = problem.unit_vectors(task, list(vectors(task.dataset)))
+  return {f: np.nan_to_num(x, copy=False) for f, x in found.items()}
+
+
+def _add_up(
+  task: interface.Task, found: Mapping[str, np.ndarray]
+) -> np.ndarray:
   total = np.zeros(
     (len(task.test.brand_row_B), len(task.test.candidate_row_M)), np.float32
   )
-  for x_AxF in vectors(task.dataset).values():
+  for x_AxF in found.values():
     total += x_AxF[task.test.brand_row_B] @ x_AxF[task.test.candidate_row_M].T
   return total
+
+
+def similarity(task: interface.Task) -> np.ndarray:
+  """Adds the similarities of all features up; nothing is trained."""
+  return _add_up(task, vectors(task.dataset))
+
+
+def whitened_similarity(task: interface.Task) -> np.ndarray:
+  """Adds similarities of whitened features up; the whitening is fitted."""
+  return _add_up(task, fitted_vectors(task))

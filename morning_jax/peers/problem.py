@@ -114,10 +114,20 @@ def _attribute_bags(dataset: accounts_lib.Dataset) -> np.ndarray:
   return bags_AxV
 
 
-def _table(
+def unit_vectors(
   task: interface.Task, features: Sequence[str]
-) -> accounts_lib.AccountTable:
-  values, have = {}, {}
+) -> dict[str, np.ndarray]:
+  """Transforms features as the recipe does, fitted to the training accounts.
+
+  Args:
+    task: the fold.
+    features: names of features that the data has.
+
+  Returns:
+    Feature -> float32 [A, F] of unit length: square roots of distributions,
+    whitened embeddings; a row of NaN where an account lacks it.
+  """
+  vectors = {}
   for feature in features:
     if feature == accounts_lib.ATTRIBUTE_LIST:
       x_AxF = _attribute_bags(task.dataset)
@@ -131,7 +141,15 @@ def _table(
       influencer_rows=task.train.candidate_row_M,
       strength=_WHITENING,
     )
-    x_AxF = transforms.apply(kind, x_AxF, fitted)
+    vectors[feature] = transforms.apply(kind, x_AxF, fitted)
+  return vectors
+
+
+def _table(
+  task: interface.Task, features: Sequence[str]
+) -> accounts_lib.AccountTable:
+  values, have = {}, {}
+  for feature, x_AxF in unit_vectors(task, features).items():
     has_A = ~np.isnan(x_AxF[:, 0])
     size = np.float32(math.sqrt(x_AxF.shape[1]))
     values[feature] = np.where(has_A[:, None], x_AxF * size, np.float32(0))
