@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import contextlib
 import dataclasses
 import pathlib
 
@@ -136,16 +137,19 @@ class Comparison:
       return max(1, round(10 * by_key[unit.method].cost * unit.place.share))
 
     failed: dict[str, str] = {}
-    with console.Progress(
-      total=sum(map(cost, left)), unit='of work', title='comparing'
-    ) as bar:
-      for unit, outcome in workers.run(
-        left, self.dataset, self.recipes, jobs=jobs
-      ):
+    with (
+      console.Progress(
+        total=sum(map(cost, left)), unit='of work', title='comparing'
+      ) as bar,
+      contextlib.closing(
+        workers.run(left, self.dataset, self.recipes, jobs=jobs)
+      ) as outcomes,
+    ):
+      for unit, outcome in outcomes:
         if isinstance(outcome, workers.Failure):
           if self.options.methods is not None:
-            raise errors.UserError(f'--methods={unit.method}: {outcome}')
-          failed[unit.method] = str(outcome)
+            raise errors.UserError(f'--methods={unit.method}: {outcome.reason}')
+          failed[unit.method] = outcome.reason
         else:
           self.measured[unit] = outcome
           self.kept.write(unit, by_key[unit.method], outcome)
