@@ -99,7 +99,9 @@ def _cells(
   for groups in points:
     drawn = statistics.resample(groups, weight_WxB)
     for metric, mean in results.point(groups).items():
-      low, high = statistics.interval(drawn[metric])
+      low, high = statistics.interval(
+        drawn[metric], num_brands=weight_WxB.shape[1]
+      )
       cells[metric].append(statistics.Cell(mean=mean, low=low, high=high))
   return cells
 

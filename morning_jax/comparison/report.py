@@ -33,14 +33,15 @@ def _notes(run: protocol.Comparison) -> list[str]:
     f' deal(s) to {options.folds} folds; a fold ranks the influencers that work'
     ' for one of its brands; means over folds and deals',
     f'± and brackets: 95 % intervals of {options.resamples:,} bootstrap'
-    ' resamples of the brands (± is half the width); p-values: table.csv',
+    ' resamples of the brands (± is half the width), none (-) for fewer than'
+    f' {statistics.FEWEST_BRANDS} brands; p-values: table.csv',
   ]
   if any(m.key == methods_lib.REFERENCE for m in run.methods) and (
     len(run.methods) > 1
   ):
     lines.append(
-      'an asterisk: differs from MORNING, p < 0.05, paired by brands, corrected'
-      ' for the number of rows (Holm)'
+      'an asterisk: differs from MORNING, p < 0.05 in a randomisation test,'
+      ' paired by brands, corrected for the number of rows (Holm)'
     )
   fewer = [m for m in run.methods if run.repetitions(m) < options.seeds]
   if fewer:
