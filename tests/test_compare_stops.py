@@ -80,10 +80,10 @@ def test_no_process_outlives_a_comparison(bundle, tmp_path, name):
   )
   try:
     # Of two workers one has a result, and both are at the next.
-    assert _wait(lambda: list(workdir.glob('parts/*/*.json')), 120)
+    assert _wait(lambda: list(workdir.glob('parts/*/*.json')), 240)
     assert len(_alive(process.pid)) >= 3
     stop(process)
-    assert _wait(lambda: not _alive(process.pid), 5), _alive(process.pid)
+    assert _wait(lambda: not _alive(process.pid), 10), _alive(process.pid)
     stderr = process.communicate(timeout=5)[1]
   finally:
     with contextlib.suppress(ProcessLookupError):

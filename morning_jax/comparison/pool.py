@@ -17,6 +17,8 @@ import threading
 import traceback
 from typing import Any, TypeVar
 
+import tqdm
+
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 
@@ -46,6 +48,8 @@ def _serve(
 ) -> None:
   """Answers each item that arrives; runs in a worker."""
   threading.Thread(target=_end_with_parent, daemon=True).start()
+  # Its own is shared by processes: a killed one would leave it behind.
+  tqdm.tqdm.set_lock(threading.RLock())
   while True:
     item = pipe.recv()
     try:
