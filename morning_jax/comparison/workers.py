@@ -11,13 +11,13 @@ from collections.abc import Generator, Mapping, Sequence
 import contextlib
 import dataclasses
 import hashlib
+from importlib import metadata
 import json
 import os
 import pathlib
 
 import jax
 import ml_collections
-import numpy as np
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
@@ -178,9 +178,39 @@ _NOT_MEASURING = (
 )
 
 
-def source_fingerprint() -> str:
-  """Returns a SHA-256 of the software that measures, and of its libraries."""
-  digest = hashlib.sha256(f'{jax.__version__} {np.__version__}'.encode())
+# Distributions whose version can change a result's bits.
+_LIBRARIES = (
+  'flax',
+  'jax',
+  'jaxlib',
+  'lightgbm',
+  'numpy',
+  'optax',
+  'scipy',
+)
+
+
+def _version(library: str) -> str:
+  try:
+    return metadata.version(library)
+  except metadata.PackageNotFoundError:
+    return 'absent'
+
+
+def source_fingerprint(*, in_workers: bool) -> str:
+  """Returns a SHA-256 of what measures: software, libraries and device.
+
+  Args:
+    in_workers: whether workers of a single thread measure, or this process
+      with all of its threads, whose sums may be in another order.
+
+  Returns:
+    The digest in hexadecimal.
+  """
+  parts = [f'{name} {_version(name)}' for name in _LIBRARIES]
+  parts += [jax.default_backend(), jax.devices()[0].device_kind]
+  parts.append('one thread' if in_workers else 'all threads')
+  digest = hashlib.sha256('\n'.join(parts).encode())
   root = pathlib.Path(__file__).resolve().parent.parent
   for path in sorted(root.rglob('*.py')):
     name = path.relative_to(root).as_posix()
@@ -201,6 +231,10 @@ class Kept:
     """
     self._workdir = workdir
     self._fingerprints = fingerprints
+
+  def folder(self, method: methods_lib.Method) -> pathlib.Path:
+    """Returns where a method's results are kept."""
+    return self._workdir / _FOLDER / method.key
 
   def _fingerprint(self, unit: Unit, method: methods_lib.Method) -> str:
     recipe = method.recipe
