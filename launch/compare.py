@@ -14,6 +14,8 @@ where it stopped.
 from __future__ import annotations
 
 import datetime
+import signal
+import sys
 
 from absl import flags
 
@@ -70,10 +72,43 @@ _WORKDIR = flags.DEFINE_string(
 )
 
 
-def main(argv: list[str]) -> None:
-  """Runs the job that the flags name."""
+class _Stopped(BaseException):
+  """A signal asks for the end; its number is the argument."""
+
+
+def _stop(number: int, frame: object) -> None:
+  del frame
+  raise _Stopped(number)
+
+
+def main(argv: list[str]) -> int | None:
+  """Runs the job that the flags name; returns 128 + a signal that ended it."""
   del argv
   now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
+  workdir = _WORKDIR.value or f'runs/comparison-{now}'
+  # Where Ctrl-C is ignored, as in the background of a script, it stays so.
+  stops = [
+    s
+    for s in (signal.SIGINT, signal.SIGTERM)
+    if signal.getsignal(s) != signal.SIG_IGN
+  ]
+  try:
+    for number in stops:
+      signal.signal(number, _stop)
+    _compare(workdir)
+  except _Stopped as e:
+    for number in stops:
+      signal.signal(number, signal.SIG_IGN)  # the end has begun
+    print(
+      'stopped; what is finished is kept: go on with the same flags and'
+      f' --workdir={workdir}',
+      file=sys.stderr,
+    )
+    return 128 + int(e.args[0])
+  return None
+
+
+def _compare(workdir: str) -> None:
   default = recipes.get_config()
   dataset = (
     bundle.read_bundle(_BUNDLE.value)
@@ -92,7 +127,7 @@ def main(argv: list[str]) -> None:
       curves=tuple(_CURVES.value),
       jobs=_JOBS.value,
     ),
-    _WORKDIR.value or f'runs/comparison-{now}',
+    workdir,
   )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 import os
 import pathlib
+import tempfile
 from typing import Any
 
 import ml_collections
@@ -16,6 +17,30 @@ from morning_jax.comparison import report
 from morning_jax.reporting import console
 
 Options = protocol.Options
+
+
+def _prepare(run: protocol.Comparison) -> None:
+  """Makes the folders of a comparison, and tries to write there.
+
+  Raises:
+    UserError: that can't be done, or a folder stands where a file goes.
+  """
+  try:
+    for folder in (run.workdir, *map(run.kept.folder, run.methods)):
+      folder.mkdir(parents=True, exist_ok=True)
+      with tempfile.TemporaryFile(dir=folder):
+        pass
+  except OSError as e:
+    raise errors.UserError(
+      f'--workdir={run.workdir}: is no folder that can be written:'
+      f' {folder}: {e.strerror or e}'
+    ) from None
+  for name in report.FILES:
+    if (run.workdir / name).is_dir():
+      raise errors.UserError(
+        f'--workdir={run.workdir}: {name} there is a folder; a file of this'
+        ' name is to be written'
+      )
 
 
 def compare(
@@ -41,10 +66,8 @@ def compare(
     UserError: an option, the data or the folder can't be used.
   """
   workdir = pathlib.Path(workdir).resolve()
-  if workdir.exists() and not workdir.is_dir():
-    raise errors.UserError(f'--workdir={workdir}: is no folder')
   run = protocol.Comparison(dataset, recipes, options, workdir)
-  workdir.mkdir(parents=True, exist_ok=True)
+  _prepare(run)
   console.say(f'working folder: {workdir}')
   run.measure()
   return report.write(run)

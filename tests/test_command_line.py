@@ -122,7 +122,9 @@ def test_overrides_may_stand_before_the_configuration(bundle, tmp_path):
   assert 'config.train.batch_size=0' in line
 
 
-@pytest.mark.parametrize('module', ['train', 'evaluate', 'import_release'])
+@pytest.mark.parametrize(
+  'module', ['train', 'evaluate', 'compare', 'import_release']
+)
 def test_help_has_an_example(module):
   done = runs.launch('--help', module=module)
   assert done.returncode == 0

@@ -49,14 +49,22 @@ def world():
 
 
 def _with_other_held_out_pairs(dataset, place):
-  """Gives each held-out brand the influencers of another one."""
+  """Gives each held-out brand the influencers of another one.
+
+  And each influencer the category under which another was found.
+  """
   split = tasks.held_out(dataset, place)
   rows = split.brand_row_B
   brand, influencer = dataset.positives_Px2.T.copy()
   new = dict(zip(rows.tolist(), np.roll(rows, 1).tolist(), strict=True))
   brand = np.array([new.get(b, b) for b in brand.tolist()])
+  found = dataset.accounts.found_under.copy()
+  influencers = np.flatnonzero(found != '')
+  found[influencers] = np.roll(found[influencers], 7)
   return dataclasses.replace(
-    dataset, positives_Px2=np.stack([brand, influencer], axis=1)
+    dataset,
+    accounts=dataclasses.replace(dataset.accounts, found_under=found),
+    positives_Px2=np.stack([brand, influencer], axis=1),
   )
 
 
@@ -93,9 +101,8 @@ def test_a_task_holds_nothing_of_the_held_out_pairs(world):
   assert set(task.dataset.positives_Px2[:, 0]) == set(task.train.brand_row_B)
   assert task.dataset.planted is None and world.planted is not None
   assert task.dataset.attributes.edges_Ex2 is None
-  found = task.dataset.accounts.found_under
-  trained = np.isin(np.arange(len(found)), task.dataset.positives_Px2[:, 1])
-  assert (found[~trained] == '').all() and (found[trained] != '').any()
+  assert task.dataset.accounts.found_under is None
+  assert world.accounts.found_under is not None
   # Everything in it, bit by bit, is the same for other held-out pairs.
   other = tasks.make_task(_with_other_held_out_pairs(world, PLACE), PLACE)
   assert pipeline.fingerprint(other.dataset) == pipeline.fingerprint(
@@ -124,21 +131,22 @@ SEEN = ('random', 'popularity', 'similarity', 'morning', 'morning-paper')
 
 
 @pytest.mark.parametrize(
-  'key',
+  ('key', 'encoder'),
   [
-    *SEEN,
-    pytest.param('lambdamart'),
+    *((k, 'embedding') for k in SEEN),
+    ('lambdamart', 'embedding'),
+    ('morning', 'gcn'),
     *(
-      pytest.param(k, marks=pytest.mark.slow)
+      pytest.param(k, 'embedding', marks=pytest.mark.slow)
       for k in methods.table(_recipes())
       if k not in (*SEEN, 'lambdamart')
     ),
   ],
 )
-def test_no_method_sees_a_held_out_pair(world, key):
+def test_no_method_sees_a_held_out_pair(world, key, encoder):
   if key == 'lambdamart':
     pytest.importorskip('lightgbm')
-  method = methods.table(_recipes())[key]
+  method = methods.table(_recipes(encoder=encoder))[key]
   if method.absent(world):
     pytest.skip(method.absent(world))
   other = _with_other_held_out_pairs(world, PLACE)
@@ -310,7 +318,7 @@ def test_results_of_another_recipe_or_data_are_not_taken(compared):
   kept = workers.Kept(
     folder,
     pipeline.fingerprint(runs.small_world()),
-    workers.source_fingerprint(),
+    workers.source_fingerprint(in_workers=False),
   )
   found = kept.read(unit, rows['morning'])
   assert found[0].first_rank.tolist() == stored['statistics'][0]['first_rank']
@@ -403,7 +411,10 @@ def test_latex_and_markdown_are_escaped():
       '--methods=similarty: no such method; near: similarity',
     ),
     ({'methods': ()}, '--methods: names none'),
-    ({'folds': 32}, '--folds=32: .* has 31 training brands'),
+    (
+      {'folds': 16},
+      '--folds=16: .* has 31 training brands .* takes 2 to 15 folds, two',
+    ),
     ({'folds': 1}, '--folds=1: '),
     ({'seeds': 0}, '--seeds=0: takes 1'),
     ({'costly_seeds': 0}, '--costly_seeds=0: takes 1'),
@@ -506,3 +517,153 @@ def test_the_command_ends_in_one_line(tmp_path):
     .startswith('error: --methods=morningg: no such method; near: morning')
   )
   assert not pathlib.Path(tmp_path / 'out').exists()
+
+
+FAST = dataclasses.replace(OPTIONS, methods=('random', 'similarity'))
+
+
+def _first_brands(dataset, count):
+  """Keeps the first training brands."""
+  keep = splits.select(dataset, 'train').brand_row_B[:count]
+  known = np.isin(dataset.positives_Px2[:, 0], keep)
+  return dataclasses.replace(
+    dataset, positives_Px2=dataset.positives_Px2[known]
+  )
+
+
+def test_folds_of_one_brand_mean_nothing(world):
+  few = _first_brands(world, 5)
+  tasks.check_folds(few, 2)
+  with pytest.raises(errors.UserError, match='takes 2 to 2 folds'):
+    tasks.check_folds(few, 3)
+  with pytest.raises(errors.UserError, match='takes four at least'):
+    tasks.check_folds(_first_brands(world, 3), 2)
+
+
+def test_shares_that_leave_too_few_brands_are_skipped(world, tmp_path):
+  pytest.importorskip('matplotlib')
+  few = _first_brands(world, 8)
+  options = dataclasses.replace(FAST, curves=('brands',))
+  found = compare.compare(few, _recipes(), options, tmp_path)
+  rows = csv.DictReader(io.StringIO((tmp_path / 'brands.csv').read_text()))
+  assert sorted({float(r['brands']) for r in rows}) == [2, 3, 4]
+  for share in (10, 25):
+    assert any(f'the share of {share} % of the' in n for n in found['notes'])
+  # Eight brands are too few for an interval; the figures are still there.
+  cells = found['methods']['similarity']['summary']
+  assert cells['map']['mean'] is not None and cells['map']['low'] is None
+  assert f'{cells["map"]["mean"]:.3f} ±-' in (tmp_path / 'table.md').read_text()
+
+
+def test_a_failure_in_a_curve_costs_a_point_alone(world, tmp_path, monkeypatch):
+  pytest.importorskip('matplotlib')
+  measure = workers.measure
+
+  def failing(unit, *rest):
+    if unit.place.share == 0.25:
+      return workers.Failure('too few to learn from')
+    return measure(unit, *rest)
+
+  monkeypatch.setattr(workers, 'measure', failing)
+  options = dataclasses.replace(FAST, curves=('brands',))
+  found = compare.compare(world, _recipes(), options, tmp_path)
+  assert list(found['methods']) == ['random', 'similarity']
+  assert any('lacks points: too few to learn' in n for n in found['notes'])
+  rows = csv.DictReader(io.StringIO((tmp_path / 'brands.csv').read_text()))
+  assert len({r['brands'] for r in rows}) == len(curves.SHARES) - 1
+
+
+def test_a_method_that_diverges_is_left_out(world, tmp_path, monkeypatch):
+  known = methods.table(_recipes())
+
+  def score(task):
+    shape = len(task.test.brand_row_B), len(task.test.candidate_row_M)
+    return np.full(shape, np.nan, np.float32)
+
+  wild = methods.Method(
+    'wild', interface.Peer('Wild', 'nobody', lambda _: [], score)
+  )
+  few = {'random': known['random'], 'wild': wild}
+  monkeypatch.setattr(methods, 'table', lambda recipes: few)
+  options = dataclasses.replace(OPTIONS, methods=('random', 'wild'))
+  found = compare.compare(world, _recipes(), options, tmp_path)
+  assert list(found['methods']) == ['random']
+  assert any('Wild is left out: scores are not' in n for n in found['notes'])
+
+
+def test_pictures_without_anything_to_draw_are_notes(
+  world, tmp_path, capsys, recwarn
+):
+  pytest.importorskip('matplotlib')
+  plain = dataclasses.replace(
+    world,
+    accounts=dataclasses.replace(
+      world.accounts, categories=np.full_like(world.accounts.categories, '')
+    ),
+  )
+  options = dataclasses.replace(
+    OPTIONS, methods=('random',), curves=curves.KINDS
+  )
+  compare.compare(plain, _recipes(), options, tmp_path / 'plain')
+  compare.compare(world, _recipes(), options, tmp_path / 'world')
+  assert not list(tmp_path.rglob('*.png'))
+  said = capsys.readouterr().err
+  assert said.count('--curves=epochs: no picture') == 2
+  assert said.count('--curves=brands: no picture') == 2
+  assert 'the training brands have no category' in said
+  assert '--curves=categories: no picture, as none of its methods' in said
+  assert not [w for w in recwarn if w.category is UserWarning]
+
+
+def test_files_of_an_earlier_comparison_do_not_stay(world, tmp_path):
+  for name in ('epochs.png', 'per_category.csv', 'mine.txt'):
+    (tmp_path / name).write_text('old')
+  compare.compare(world, _recipes(), FAST, tmp_path)
+  assert not (tmp_path / 'epochs.png').exists()
+  assert (tmp_path / 'per_category.csv').read_text() != 'old'
+  assert (tmp_path / 'mine.txt').read_text() == 'old'
+
+
+def _file_above(folder):
+  (folder / 'file').write_text('')
+  return folder / 'file' / 'out'
+
+
+def _file_for_parts(folder):
+  (folder / 'parts').write_text('')
+  return folder
+
+
+def _folder_for_table(folder):
+  (folder / 'table.txt').mkdir()
+  return folder
+
+
+@pytest.mark.parametrize(
+  ('prepare', 'message'),
+  [
+    (_file_above, 'is no folder that can be written: .*Not a directory'),
+    (lambda _: '/proc/nope', '--workdir=/proc/nope: is no folder that can be'),
+    (_file_for_parts, 'is no folder that can be written: .*parts'),
+    (_folder_for_table, 'table.txt there is a folder'),
+  ],
+)
+def test_a_folder_that_can_not_be_written_is_found_first(
+  world, tmp_path, monkeypatch, prepare, message
+):
+  monkeypatch.setattr(workers, 'measure', None)  # nothing may be trained
+  with pytest.raises(errors.UserError, match=message):
+    compare.compare(world, _recipes(), FAST, prepare(tmp_path))
+
+
+def test_results_of_other_software_are_not_taken(monkeypatch):
+  digests = {workers.source_fingerprint(in_workers=w) for w in (True, False)}
+  version = workers.metadata.version
+  for library in ('jaxlib', 'optax', 'scipy'):
+    monkeypatch.setattr(
+      workers.metadata,
+      'version',
+      lambda name, old=library: 'old' if name == old else version(name),
+    )
+    digests.add(workers.source_fingerprint(in_workers=True))
+  assert len(digests) == 5

@@ -139,24 +139,106 @@ def test_differences_are_paired():
   assert shifted.high - shifted.low > 0.03
   for end in (shifted.difference_low, shifted.difference_high):
     assert end == pytest.approx(-0.01)
-  assert shifted.p == pytest.approx(2 / 1000)
+  assert shifted.p == pytest.approx(1 / 1000)
   same = summary['same']['map']
   assert same.difference == 0 and same.p == 1 and same.p_holm == 1
   assert summary['reference']['map'].difference is None
 
 
-def test_p_values_count_resamples():
-  assert statistics.p_value(np.array([1.0, 2, 3, -1])) == pytest.approx(4 / 5)
-  assert statistics.p_value(np.array([-1.0] * 99)) == pytest.approx(2 / 100)
-  assert statistics.p_value(np.array([np.nan])) is None
+def test_p_values_count_exchanges():
+  exchanged = np.array([0.1, -0.3, 0.3, 0.2, -0.4])
+  assert statistics.p_value(0.3, exchanged) == pytest.approx(4 / 6)
+  assert statistics.p_value(-0.3, exchanged) == pytest.approx(4 / 6)
+  assert statistics.p_value(0.5, exchanged) == pytest.approx(1 / 6)
+
+
+def test_exchanges_equal_the_definition():
+  pair = {'own': _groups(4), 'other': _groups(5)}
+  # Both methods rank the same pairs.
+  own = [
+    dataclasses.replace(
+      a,
+      statistics=dataclasses.replace(
+        a.statistics,
+        **{
+          f: getattr(b.statistics, f)
+          for f in ('positives', 'pairs', 'category_pairs', 'top_50')
+        },
+      ),
+    )
+    for a, b in zip(pair['own'], pair['other'], strict=True)
+  ]
+  cells = statistics.summarize(
+    {'own': own, 'other': pair['other']},
+    num_brands=9,
+    reference='other',
+    resamples=199,
+  )['own']
+  rng = np.random.default_rng([0, 7])
+  reached = dict.fromkeys(metrics.METRICS, 1)
+  for exchanged_B in rng.integers(0, 2, (199, 9)) == 1:
+    swapped = [[], []]
+    for a, b in zip(own, pair['other'], strict=True):
+      there = exchanged_B[a.brand_B]
+      for out, (x, y) in zip(swapped, ((a, b), (b, a)), strict=True):
+        fields = {
+          k: np.where(there, getattr(y.statistics, k), v)
+          for k, v in dataclasses.asdict(x.statistics).items()
+        }
+        out.append(
+          dataclasses.replace(x, statistics=metrics.BrandStatistics(**fields))
+        )
+    points = [results.point(groups) for groups in swapped]
+    for m in metrics.METRICS:
+      difference = points[0][m] - points[1][m]
+      reached[m] += abs(difference) >= abs(cells[m].difference) - 1e-9
+  for m in metrics.METRICS:
+    assert cells[m].p == pytest.approx(reached[m] / 200), m
+
+
+@pytest.mark.parametrize('brands', [1, 2, 3, 5, 10, 31])
+def test_methods_that_are_alike_get_few_stars(brands):
+  rng = np.random.default_rng(brands)
+  trials = 400
+  stars = 0
+  for trial in range(trials):
+    cell = statistics.summarize(
+      {
+        'own': _one_group(rng.gamma(0.5, size=brands)),
+        'reference': _one_group(rng.gamma(0.5, size=brands)),
+      },
+      num_brands=brands,
+      reference='reference',
+      resamples=199,
+      seed=trial,
+    )['own']['map']
+    assert (cell.difference_low is None) == (cell.low is None) == (brands < 10)
+    stars += cell.p < 0.05
+  # Three standard errors of the share above its nominal value.
+  assert stars / trials < 0.05 + 3 * np.sqrt(0.05 * 0.95 / trials)
+
+
+def test_a_difference_of_some_brands_is_found():
+  rng = np.random.default_rng(3)
+  values = rng.random(12)
+  p = statistics.summarize(
+    {
+      'better': _one_group(values + rng.uniform(0.1, 0.2, 12)),
+      'reference': _one_group(values),
+    },
+    num_brands=12,
+    reference='reference',
+  )['better']['map'].p
+  # All of twelve signs the same: 2 in 2^12.
+  assert p == pytest.approx(2 / 2**12, abs=1e-3)
 
 
 def test_fewer_repetitions_are_compared_with_their_own():
-  whole = _groups(2)
+  whole = _groups(2, brands=12)
   first = [g for g in whole if g.key[0] == 0]
   summary = statistics.summarize(
     {'short': first, 'reference': whole},
-    num_brands=9,
+    num_brands=12,
     reference='reference',
     resamples=50,
   )

@@ -9,6 +9,7 @@ import io
 
 import numpy as np
 
+from morning_jax import accounts as accounts_lib
 from morning_jax import errors
 from morning_jax import metrics as metrics_lib
 from morning_jax.comparison import methods as methods_lib
@@ -21,11 +22,12 @@ KINDS = ('epochs', 'brands', 'categories')
 # Whose curves are drawn, of those that take part.
 METHODS = ('similarity', 'morning-paper', methods_lib.REFERENCE)
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
+_FEWEST_BRANDS = 2  # to train on
 _SEED = 0  # curves take the first repetition alone
 _EPOCHS = (0, 1, 2, 5, 10, 20, 40, 70, 100, 200, 500, 1000)
 
-# (unit, index among its epochs) -> what was measured.
-Measured = Callable[[workers.Unit, int], results.Group]
+# (unit, index among its epochs) -> what was measured; None where it failed.
+Measured = Callable[[workers.Unit, int], results.Group | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +75,52 @@ def _epoch_unit(
   return workers.Unit(method.key, tasks.Place(_SEED, fold, folds), epochs)
 
 
+def usable_shares(
+  dataset: accounts_lib.Dataset, folds: int
+) -> tuple[tuple[float, ...], list[str]]:
+  """Finds the shares of the training brands that can be trained on.
+
+  Args:
+    dataset: the data set as it is stored.
+    folds: number of folds.
+
+  Returns:
+    The shares, and a note for each that leaves a fold fewer than two brands
+    with a negative.
+  """
+  usable, notes = [], []
+  for share in SHARES:
+    fewest = min(
+      tasks.trainable_brands(dataset, tasks.Place(_SEED, fold, folds, share))
+      for fold in range(folds)
+    )
+    if fewest >= _FEWEST_BRANDS:
+      usable.append(share)
+    else:
+      notes.append(
+        f'--curves=brands: without the share of {100 * share:g} % of the'
+        f' training brands, which leaves a fold {fewest} with a negative'
+      )
+  return tuple(usable), notes
+
+
 def units(
   kinds: Sequence[str],
   methods: Sequence[methods_lib.Method],
   folds: int,
+  shares: Sequence[float],
 ) -> list[workers.Unit]:
-  """Lists what has to be measured beside the table."""
+  """Lists what has to be measured beside the table.
+
+  Args:
+    kinds: of pictures.
+    methods: that take part.
+    folds: number of folds.
+    shares: of `usable_shares`.
+
+  Returns:
+    The trainings, some of which may be the table's.
+  """
   found = []
   for method in _drawn(methods):
     for fold in range(folds):
@@ -87,9 +129,17 @@ def units(
       if 'brands' in kinds:
         found += [
           workers.Unit(method.key, tasks.Place(_SEED, fold, folds, share))
-          for share in SHARES
+          for share in shares
         ]
   return list(dict.fromkeys(found))
+
+
+def _whole(
+  groups: Sequence[results.Group | None],
+) -> list[results.Group] | None:
+  """Returns a point's groups; None where a fold of it failed."""
+  found = [g for g in groups if g is not None]
+  return found if len(found) == len(groups) else None
 
 
 def _cells(
@@ -99,7 +149,9 @@ def _cells(
   for groups in points:
     drawn = statistics.resample(groups, weight_WxB)
     for metric, mean in results.point(groups).items():
-      low, high = statistics.interval(drawn[metric])
+      low, high = statistics.interval(
+        drawn[metric], num_brands=weight_WxB.shape[1]
+      )
       cells[metric].append(statistics.Cell(mean=mean, low=low, high=high))
   return cells
 
@@ -115,9 +167,13 @@ def of_epochs(
   for method in _drawn(methods):
     own = [_epoch_unit(method, fold=fold, folds=folds) for fold in range(folds)]
     epochs = own[0].epochs
-    points = [
-      [measured(unit, i) for unit in own] for i in range(max(len(epochs), 1))
+    found = [
+      _whole([measured(unit, i) for unit in own])
+      for i in range(max(len(epochs), 1))
     ]
+    points = [p for p in found if p is not None]
+    if len(points) < len(found):
+      continue  # one training measures all epochs
     lines.append(
       Line(
         method.peer.name,
@@ -133,6 +189,7 @@ def of_brands(
   folds: int,
   measured: Measured,
   weight_WxB: np.ndarray,
+  shares: Sequence[float],
   num_brands: Callable[[tasks.Place], int],
 ) -> list[Line]:
   """Collects metrics against the number of training brands.
@@ -142,6 +199,7 @@ def of_brands(
     folds: number of folds.
     measured: returns what was measured.
     weight_WxB: resamples of the brands.
+    shares: of `usable_shares`.
     num_brands: how many brands are trained on at a place.
 
   Returns:
@@ -150,11 +208,16 @@ def of_brands(
   lines = []
   for method in _drawn(methods):
     points, x = [], []
-    for share in SHARES:
+    for share in shares:
       places = [tasks.Place(_SEED, fold, folds, share) for fold in range(folds)]
-      x.append(float(np.mean([num_brands(p) for p in places])))
-      points.append([measured(workers.Unit(method.key, p), 0) for p in places])
-    lines.append(Line(method.peer.name, x, _cells(points, weight_WxB)))
+      groups = _whole(
+        [measured(workers.Unit(method.key, p), 0) for p in places]
+      )
+      if groups is not None:
+        x.append(float(np.mean([num_brands(p) for p in places])))
+        points.append(groups)
+    if points:
+      lines.append(Line(method.peer.name, x, _cells(points, weight_WxB)))
   return lines
 
 

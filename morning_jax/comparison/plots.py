@@ -71,11 +71,19 @@ def _save(figure: Any, path: pathlib.Path) -> None:
 def _bounds(
   points: Iterable[tuple[float, statistics.Cell]],
 ) -> tuple[list[float], list[float], list[float], list[float]]:
-  """Returns positions, means, and both ends, of the cells that have them."""
+  """Returns positions, means, and both ends, of the cells that have a mean.
+
+  Without an interval both ends are the mean.
+  """
   kept = [
-    (at, c.mean, c.low, c.high)
+    (
+      at,
+      c.mean,
+      c.mean if c.low is None else c.low,
+      c.mean if c.high is None else c.high,
+    )
     for at, c in points
-    if c.mean is not None and c.low is not None and c.high is not None
+    if c.mean is not None
   ]
   return (
     [k[0] for k in kept],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import contextlib
 import dataclasses
 import pathlib
 
@@ -81,16 +82,23 @@ class Comparison:
     tasks.check_folds(dataset, options.folds)
     self.dataset, self.recipes, self.options = dataset, recipes, options
     self.workdir = workdir
+    self.jobs = workers.default_jobs() if options.jobs is None else options.jobs
     self.methods, self.left_out = methods_lib.choose(
       methods_lib.table(recipes), options.methods, dataset
     )
+    self.shares: tuple[float, ...] = ()
+    if 'brands' in options.curves:
+      self.shares, notes = curves_lib.usable_shares(dataset, options.folds)
+      self.left_out += notes
     split = splits.select(dataset, 'train')
     assert split is not None
     self.brand_rows = split.brand_row_B
     self.category_B = dataset.accounts.categories[self.brand_rows]
     self.data_fingerprint = pipeline.fingerprint(dataset)
     self.kept = workers.Kept(
-      workdir, self.data_fingerprint, workers.source_fingerprint()
+      workdir,
+      self.data_fingerprint,
+      workers.source_fingerprint(in_workers=self.jobs > 0),
     )
     self.measured: dict[workers.Unit, list[metrics_lib.BrandStatistics]] = {}
 
@@ -110,9 +118,10 @@ class Comparison:
   def measure(self) -> None:
     """Measures everything that is not at hand already."""
     by_key = {m.key: m for m in self.methods}
+    of_table = {u for m in self.methods for u in self.units(m)}
     wanted = [u for m in self.methods for u in self.units(m)]
     wanted += curves_lib.units(
-      self.options.curves, self.methods, self.options.folds
+      self.options.curves, self.methods, self.options.folds, self.shares
     )
     left = []
     for unit in dict.fromkeys(wanted):
@@ -128,24 +137,30 @@ class Comparison:
       )
     # The long ones first, so that no core idles at the end.
     left.sort(key=lambda u: -by_key[u.method].cost)
-    jobs = self.options.jobs
-    jobs = workers.default_jobs() if jobs is None else jobs
 
     def cost(unit: workers.Unit) -> int:
       # In tenths of a second or so: the bar's time left follows from it.
       return max(1, round(10 * by_key[unit.method].cost * unit.place.share))
 
     failed: dict[str, str] = {}
-    with console.Progress(
-      total=sum(map(cost, left)), unit='of work', title='comparing'
-    ) as bar:
-      for unit, outcome in workers.run(
-        left, self.dataset, self.recipes, jobs=jobs
-      ):
+    failed_in_curves: dict[str, str] = {}
+    with (
+      console.Progress(
+        total=sum(map(cost, left)), unit='of work', title='comparing'
+      ) as bar,
+      contextlib.closing(
+        workers.run(left, self.dataset, self.recipes, jobs=self.jobs)
+      ) as outcomes,
+    ):
+      for unit, outcome in outcomes:
         if isinstance(outcome, workers.Failure):
-          if self.options.methods is not None:
-            raise errors.UserError(f'--methods={unit.method}: {outcome}')
-          failed[unit.method] = str(outcome)
+          named = self.options.methods is not None
+          if unit not in of_table:
+            failed_in_curves[unit.method] = outcome.reason
+          elif named and not outcome.diverged:
+            raise errors.UserError(f'--methods={unit.method}: {outcome.reason}')
+          else:
+            failed[unit.method] = outcome.reason
         else:
           self.measured[unit] = outcome
           self.kept.write(unit, by_key[unit.method], outcome)
@@ -157,11 +172,22 @@ class Comparison:
         )
     for key, reason in failed.items():
       self.left_out.append(f'{by_key[key].peer.name} is left out: {reason}')
+    for key, reason in failed_in_curves.items():
+      if key not in failed:
+        self.left_out.append(
+          f'--curves: {by_key[key].peer.name} lacks points: {reason}'
+        )
     self.methods = [m for m in self.methods if m.key not in failed]
     if not self.methods:
       raise errors.UserError(
         f'{self.dataset.name}: no method can run: ' + '; '.join(self.left_out)
       )
+
+  def measured_group(
+    self, unit: workers.Unit, index: int
+  ) -> results.Group | None:
+    """Returns what was measured of a unit of a curve; None if it failed."""
+    return self.group(unit, index) if unit in self.measured else None
 
   def group(self, unit: workers.Unit, index: int = 0) -> results.Group:
     """Returns what was measured of a unit, with its brands."""

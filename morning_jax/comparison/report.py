@@ -21,6 +21,25 @@ from morning_jax.comparison import tables
 from morning_jax.comparison import tasks
 from morning_jax.reporting import console
 
+# What not every comparison writes.
+_OPTIONAL = (
+  'per_category.csv',
+  'per_category.md',
+  'epochs.png',
+  'epochs.csv',
+  'brands.png',
+  'brands.csv',
+  'categories.png',
+)
+# What `write` may write.
+FILES = (
+  'table.txt',
+  'table.csv',
+  'table.md',
+  'table.tex',
+  'results.json',
+  *_OPTIONAL,
+)
 # Methods whose categories are drawn.
 _CATEGORY_METHODS = curves_lib.METHODS
 
@@ -33,14 +52,15 @@ def _notes(run: protocol.Comparison) -> list[str]:
     f' deal(s) to {options.folds} folds; a fold ranks the influencers that work'
     ' for one of its brands; means over folds and deals',
     f'± and brackets: 95 % intervals of {options.resamples:,} bootstrap'
-    ' resamples of the brands (± is half the width); p-values: table.csv',
+    ' resamples of the brands (± is half the width), none (-) for fewer than'
+    f' {statistics.FEWEST_BRANDS} brands; p-values: table.csv',
   ]
   if any(m.key == methods_lib.REFERENCE for m in run.methods) and (
     len(run.methods) > 1
   ):
     lines.append(
-      'an asterisk: differs from MORNING, p < 0.05, paired by brands, corrected'
-      ' for the number of rows (Holm)'
+      'an asterisk: differs from MORNING, p < 0.05 in a randomisation test,'
+      ' paired by brands, corrected for the number of rows (Holm)'
     )
   fewer = [m for m in run.methods if run.repetitions(m) < options.seeds]
   if fewer:
@@ -158,42 +178,63 @@ def _draw(
     f'{len(run.brand_rows)} brands, {folds} folds, bands: 95 % intervals'
   )
   written = []
+
+  def draw_lines(
+    kind: str, lines: Sequence[curves_lib.Line], **how: Any
+  ) -> None:
+    if not lines:
+      console.note(
+        f'--curves={kind}: no picture, as none of its methods is measured:'
+        f' {", ".join(curves_lib.METHODS)}'
+      )
+      return
+    plots.draw_lines(lines, run.workdir / f'{kind}.png', **how)
+    _write(run.workdir / f'{kind}.csv', curves_lib.to_csv(kind, lines))
+    written.append(f'{kind}.png')
+
   if 'epochs' in kinds:
-    lines = curves_lib.of_epochs(run.methods, folds, run.group, weight_WxB)
-    plots.draw_lines(
-      lines,
-      run.workdir / 'epochs.png',
+    draw_lines(
+      'epochs',
+      curves_lib.of_epochs(run.methods, folds, run.measured_group, weight_WxB),
       title=f'Held-out brands while training ({caption})',
       label='epochs of training (logarithmic above 1)',
       logarithmic=True,
     )
-    _write(run.workdir / 'epochs.csv', curves_lib.to_csv('epochs', lines))
-    written.append('epochs.png')
   if 'brands' in kinds:
-    lines = curves_lib.of_brands(
-      run.methods,
-      folds,
-      run.group,
-      weight_WxB,
-      lambda p: len(tasks.make_task(run.dataset, p).train.brand_row_B),
-    )
-    plots.draw_lines(
-      lines,
-      run.workdir / 'brands.png',
+    draw_lines(
+      'brands',
+      curves_lib.of_brands(
+        run.methods,
+        folds,
+        run.measured_group,
+        weight_WxB,
+        run.shares,
+        lambda p: tasks.trainable_brands(run.dataset, p),
+      ),
       title=f'Held-out brands by training data ({caption})',
       label='training brands',
     )
-    _write(run.workdir / 'brands.csv', curves_lib.to_csv('brands', lines))
-    written.append('brands.png')
   if 'categories' in kinds:
     names = [m.peer.name for m in run.methods if m.key in _CATEGORY_METHODS]
-    plots.draw_categories(
-      [r for r in categories if r.name in names],
-      run.workdir / 'categories.png',
-      title='Held-out brands by category (number of brands),'
-      ' bars: 95 % intervals',
-    )
-    written.append('categories.png')
+    rows = [r for r in categories if r.name in names]
+    if rows:
+      plots.draw_categories(
+        rows,
+        run.workdir / 'categories.png',
+        title='Held-out brands by category (number of brands),'
+        ' bars: 95 % intervals',
+      )
+      written.append('categories.png')
+    elif categories:
+      console.note(
+        '--curves=categories: no picture, as none of its methods is measured:'
+        f' {", ".join(_CATEGORY_METHODS)}'
+      )
+    else:
+      console.note(
+        '--curves=categories: no picture, as the training brands have no'
+        ' category'
+      )
   return written
 
 
@@ -228,6 +269,9 @@ def write(run: protocol.Comparison) -> dict[str, Any]:
   text = tables.document(
     narrow, notes, write=tables.to_text, bullet='note: ', heading=''
   )
+  for name in _OPTIONAL:
+    # An earlier run's would stand beside tables that it does not belong to.
+    (workdir / name).unlink(missing_ok=True)
   _write(workdir / 'table.txt', text)
   _write(workdir / 'table.csv', tables.to_csv(rows))
   _write(

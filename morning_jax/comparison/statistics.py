@@ -1,4 +1,4 @@
-"""Intervals and paired differences, by a bootstrap over brands.
+"""Intervals by a bootstrap over brands; tests by exchanging methods.
 
 The unit that is drawn is the brand: pairs of one brand hang together, and a
 brand of one repetition comes back in the others. A resample draws as many
@@ -9,6 +9,17 @@ resamples, so that differences are paired.
 
 The intervals say how the figures would vary with other brands of the kind.
 They hold the trained models fixed; repetitions average over deals and seeds.
+Resamples of a few brands are too much alike (those of one are all the same),
+and the interval too narrow: below `FEWEST_BRANDS` there is none.
+
+Whether two methods differ is asked by a paired randomisation test (R. A.
+Fisher's sign-flip test, for metrics of any form): were they alike, then what
+they did to a brand could as well have been the other's. Each brand's results,
+of all repetitions together, are exchanged or not by the toss of a coin, the
+metrics recomputed as they are defined, and p is the share of tosses with a
+difference as large as the one that was seen. It keeps its level with any
+number of brands: with B of them p is about 2 in 2^B at least, so that five
+can't reach 0.05.
 """
 
 from __future__ import annotations
@@ -22,6 +33,7 @@ from morning_jax import metrics as metrics_lib
 from morning_jax.comparison import results
 
 RESAMPLES = 10_000
+FEWEST_BRANDS = 10  # for an interval
 _LEVEL = 95.0  # per cent
 
 
@@ -89,34 +101,42 @@ def resample(
   return {m: _mean_over_groups(values) for m, values in collected.items()}
 
 
-def interval(value_W: np.ndarray) -> tuple[float | None, float | None]:
-  """Returns the 95 % percentile interval; None where nothing is defined."""
+def interval(
+  value_W: np.ndarray, *, num_brands: int
+) -> tuple[float | None, float | None]:
+  """Returns the 95 % percentile interval of resamples.
+
+  Args:
+    value_W: the value in each resample; NaN where it is undefined.
+    num_brands: number of brands that were drawn from.
+
+  Returns:
+    Both ends; None where nothing is defined, or brands are too few.
+  """
   value_W = value_W[np.isfinite(value_W)]
-  if not len(value_W):
+  if num_brands < FEWEST_BRANDS or not len(value_W):
     return None, None
   tail = (100.0 - _LEVEL) / 2
   low, high = np.percentile(value_W, [tail, 100.0 - tail])
   return float(low), float(high)
 
 
-def p_value(difference_W: np.ndarray) -> float | None:
-  """Returns the two-sided bootstrap p-value of a difference.
+def p_value(difference: float, exchanged_W: np.ndarray) -> float:
+  """Returns the two-sided p-value of a randomisation test.
 
-  Twice the smaller share of resamples in which the difference is not above, or
-  not below, zero; one is added above and below, so that it is never 0. It is
-  below 0.05 where the 95 % interval leaves zero out.
+  The share of exchanges with a difference as large as the one that was seen,
+  which counts as one of them: p is never 0.
 
   Args:
-    difference_W: the difference in each resample.
+    difference: that was seen.
+    exchanged_W: the difference after each exchange.
 
   Returns:
-    The p-value; None where no resample has the difference.
+    The p-value.
   """
-  difference_W = difference_W[np.isfinite(difference_W)]
-  if not len(difference_W):
-    return None
-  tail = min(int((difference_W <= 0).sum()), int((difference_W >= 0).sum()))
-  return min(1.0, 2 * (tail + 1) / (len(difference_W) + 1))
+  # Sums in another order differ in the last bits.
+  reached = np.abs(exchanged_W) >= abs(difference) - 1e-9
+  return (int(reached.sum()) + 1) / (len(exchanged_W) + 1)
 
 
 def holm(p: Mapping[str, float | None]) -> dict[str, float | None]:
@@ -144,10 +164,10 @@ class Cell:
   Attributes:
     mean: over folds and repetitions; None where it is undefined.
     low: lower end of its 95 % interval.
-    high: upper end.
+    high: upper end; both None where brands are too few.
     difference: from the reference, over the repetitions of both.
     difference_low: lower end of its paired 95 % interval.
-    difference_high: upper end.
+    difference_high: upper end; both None where brands are too few.
     p: two-sided p-value of the difference.
     p_holm: the same, corrected for the number of rows.
   """
@@ -162,28 +182,63 @@ class Cell:
   p_holm: float | None = None
 
 
+def _exchange(
+  own: Sequence[results.Group],
+  other: Sequence[results.Group],
+  exchanged_WxB: np.ndarray,
+) -> dict[str, np.ndarray]:
+  """Recomputes the differences with brands exchanged between two methods.
+
+  Args:
+    own: of one method.
+    other: of the other, the same groups in the same order.
+    exchanged_WxB: bool, whether the methods exchange what they did to a brand.
+
+  Returns:
+    Metric -> [W].
+  """
+  num_brands = exchanged_WxB.shape[1]
+  # Both methods' brands side by side; weights say whose counts.
+  both = [
+    results.Group(
+      a.key,
+      np.concatenate([a.brand_B, b.brand_B + num_brands]),
+      metrics_lib.concatenate([a.statistics, b.statistics]),
+    )
+    for a, b in zip(own, other, strict=True)
+  ]
+  kept = np.concatenate([~exchanged_WxB, exchanged_WxB], axis=1)
+  one = resample(both, kept.astype(np.float64))
+  two = resample(both, (~kept).astype(np.float64))
+  return {m: one[m] - two[m] for m in one}
+
+
 def _with_difference(
   cells: dict[str, Cell],
   own: list[results.Group],
   other: list[results.Group],
+  *,
   weight_WxB: np.ndarray,
+  exchanged_WxB: np.ndarray,
 ) -> None:
   """Fills in the differences of a method from the reference."""
-  shared = {g.key for g in own} & {g.key for g in other}
-  own = [g for g in own if g.key in shared]
-  other = [g for g in other if g.key in shared]
-  if not shared:
+  by_key = {g.key: g for g in other}
+  own = [g for g in own if g.key in by_key]
+  other = [by_key[g.key] for g in own]
+  if not own:
     return
   means = results.point(own), results.point(other)
   drawn = resample(own, weight_WxB), resample(other, weight_WxB)
+  exchanged = _exchange(own, other, exchanged_WxB)
   for metric, cell in cells.items():
     a, b = means[0][metric], means[1][metric]
     if a is None or b is None:
       continue
-    difference_W = drawn[0][metric] - drawn[1][metric]
     cell.difference = a - b
-    cell.difference_low, cell.difference_high = interval(difference_W)
-    cell.p = p_value(difference_W)
+    cell.difference_low, cell.difference_high = interval(
+      drawn[0][metric] - drawn[1][metric], num_brands=weight_WxB.shape[1]
+    )
+    cell.p = p_value(a - b, exchanged[metric])
 
 
 def summarize(
@@ -200,22 +255,30 @@ def summarize(
     groups: method -> what was measured.
     num_brands: number of brands of the comparison.
     reference: the method that the others are compared with, if it is there.
-    resamples: number of resamples.
-    seed: of the resamples.
+    resamples: number of resamples, and of exchanges.
+    seed: of both.
 
   Returns:
     Method -> metric -> cell.
   """
   weight_WxB = draw_weights(num_brands, resamples=resamples, seed=seed)
+  tosses = np.random.default_rng([seed, 7])
+  exchanged_WxB = tosses.integers(0, 2, (resamples, num_brands)) == 1
   summary: dict[str, dict[str, Cell]] = {}
   for method, own in groups.items():
     drawn = resample(own, weight_WxB)
     cells = {}
     for metric, mean in results.point(own).items():
-      low, high = interval(drawn[metric])
+      low, high = interval(drawn[metric], num_brands=num_brands)
       cells[metric] = Cell(mean=mean, low=low, high=high)
     if method != reference and reference in groups:
-      _with_difference(cells, own, groups[reference], weight_WxB)
+      _with_difference(
+        cells,
+        own,
+        groups[reference],
+        weight_WxB=weight_WxB,
+        exchanged_WxB=exchanged_WxB,
+      )
     summary[method] = cells
   for metric in metrics_lib.METRICS:
     corrected = holm({m: cells[metric].p for m, cells in summary.items()})

@@ -54,19 +54,23 @@ def _value(cell: statistics.Cell, metric: str) -> str:
   if cell.mean is None:
     return '-'
   digits = _digits(metric)
-  text = f'{cell.mean:.{digits}f}'
-  if cell.low is not None and cell.high is not None:
-    text += f' ±{(cell.high - cell.low) / 2:.{digits}f}'
+  text = f'{cell.mean:.{digits}f} ±'
+  if cell.low is None or cell.high is None:
+    text += '-'
+  else:
+    text += f'{(cell.high - cell.low) / 2:.{digits}f}'
   return text + ('*' if _significant(cell) else '')
 
 
 def _difference(cell: statistics.Cell, metric: str, *, brackets: bool) -> str:
   low, high = cell.difference_low, cell.difference_high
-  if cell.difference is None or low is None or high is None:
+  if cell.difference is None:
     return '-'
   digits = _digits(metric)
   text = f'{cell.difference:+.{digits}f}'
-  if brackets:
+  if low is None or high is None:
+    text += ' [-]' if brackets else ' ±-'
+  elif brackets:
     text += f' [{low:+.{digits}f}, {high:+.{digits}f}]'
   else:
     text += f' ±{(high - low) / 2:.{digits}f}'

@@ -35,19 +35,32 @@ class Place:
 def check_folds(dataset: accounts_lib.Dataset, folds: int) -> None:
   """Checks that the training brands can be dealt out.
 
+  A fold ranks the influencers of its brands: with one brand all of them are
+  its positives, and any ranking is perfect. Two train, for the same reason.
+
   Raises:
-    UserError: there are fewer of them than folds, or fewer than two folds.
+    UserError: a fold would hold out, or leave to train on, fewer than two.
   """
   split = splits.select(dataset, 'train')
   brands = 0 if split is None else len(split.brand_row_B)
-  if not 2 <= folds <= brands:
+  if brands < 4:
+    raise errors.UserError(
+      f'--bundle={dataset.name}: has {brands} training brands with a positive;'
+      ' a comparison takes four at least, two to train on and two to rank for'
+    )
+  if not 2 <= folds <= brands // 2:
     raise errors.UserError(
       f'--folds={folds}: {dataset.name} has {brands} training brands with a'
-      f' positive; takes 2 to {brands} folds'
-      if brands >= 2
-      else f'--bundle={dataset.name}: has {brands} training brands with a'
-      ' positive; a comparison takes two at least'
+      f' positive; takes 2 to {brands // 2} folds, two brands each at least'
     )
+
+
+def trainable_brands(dataset: accounts_lib.Dataset, place: Place) -> int:
+  """Counts a place's training brands that have a negative."""
+  split = splits.select(_hidden(_fold(dataset, place)), 'train')
+  if split is None:
+    return 0
+  return len(split.brand_row_B) - len(splits.without_negatives(split))
 
 
 def _fold(dataset: accounts_lib.Dataset, place: Place) -> accounts_lib.Dataset:
@@ -72,23 +85,19 @@ def _hidden(dealt: accounts_lib.Dataset) -> accounts_lib.Dataset:
   """Removes all that was derived from pairs of brands not trained on.
 
   These are the pairs themselves, the stored attribute graph, the categories
-  under which influencers without a training pair were found, and a synthetic
-  world's planted preference.
+  under which influencers were found (the judge's, for cAUC; they tell the
+  category of the brands that an influencer works for), and a synthetic world's
+  planted preference.
   """
   accounts = dealt.accounts
   known_P = accounts.splits[dealt.positives_Px2[:, 0]] == 'train'
   positives_Px2 = dealt.positives_Px2[known_P]
-  found_under = accounts.found_under
-  if found_under is not None:
-    known_A = np.zeros(len(accounts), bool)
-    known_A[positives_Px2[:, 1]] = True
-    found_under = np.where(known_A, found_under, '')
   attributes = dealt.attributes
   if attributes is not None:
     attributes = dataclasses.replace(attributes, edges_Ex2=None, weight_E=None)
   return dataclasses.replace(
     dealt,
-    accounts=dataclasses.replace(accounts, found_under=found_under),
+    accounts=dataclasses.replace(accounts, found_under=None),
     positives_Px2=positives_Px2,
     attributes=attributes,
     planted=None,

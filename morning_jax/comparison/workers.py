@@ -7,26 +7,23 @@ depend on how many cores there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-import concurrent.futures
-import concurrent.futures.process
+from collections.abc import Generator, Mapping, Sequence
 import contextlib
 import dataclasses
 import hashlib
+from importlib import metadata
 import json
-import multiprocessing
 import os
 import pathlib
-from typing import Any
 
 import jax
 import ml_collections
-import numpy as np
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import errors
 from morning_jax import metrics as metrics_lib
 from morning_jax.comparison import methods as methods_lib
+from morning_jax.comparison import pool
 from morning_jax.comparison import results
 from morning_jax.comparison import tasks
 
@@ -65,15 +62,24 @@ class Unit:
     return pathlib.PurePosixPath(_FOLDER, self.method, f'{name}.json')
 
 
-class Failure(Exception):
-  """A method that can't run on the data; the message says why."""
+@dataclasses.dataclass(frozen=True)
+class Failure:
+  """Why a unit has no result.
+
+  Attributes:
+    reason: what the data lacks, or what went wrong.
+    diverged: whether the training ran, and lost its numbers.
+  """
+
+  reason: str
+  diverged: bool = False
 
 
 def measure(
   unit: Unit,
   dataset: accounts_lib.Dataset,
   recipes: Mapping[str, ml_collections.ConfigDict],
-) -> list[metrics_lib.BrandStatistics]:
+) -> list[metrics_lib.BrandStatistics] | Failure:
   """Trains and measures one unit.
 
   Args:
@@ -82,47 +88,26 @@ def measure(
     recipes: variant -> configuration.
 
   Returns:
-    What each held-out brand adds to the metrics, after each of the epochs.
-
-  Raises:
-    Failure: the method can't run on the data.
+    What each held-out brand adds to the metrics, after each of the epochs; or
+    why the method can't be measured on the data.
   """
   method = methods_lib.table(recipes)[unit.method]
-  task = tasks.make_task(dataset, unit.place)
   try:
-    scores = method.score(task, unit.epochs)
+    scores = method.score(tasks.make_task(dataset, unit.place), unit.epochs)
+    return [tasks.judge(dataset, unit.place, s) for s in scores]
   except errors.UserError as e:
-    raise Failure(str(e)) from None
-  return [tasks.judge(dataset, unit.place, s) for s in scores]
+    return Failure(str(e))
+  except FloatingPointError as e:
+    return Failure(str(e), diverged=True)
 
 
-_shared: dict[str, Any] = {}  # of a worker
-
-
-def _start(dataset: accounts_lib.Dataset, recipes: dict[str, str]) -> None:
-  _shared['dataset'] = dataset
-  _shared['recipes'] = {
+def _measure_in_worker(
+  unit: Unit, dataset: accounts_lib.Dataset, recipes: Mapping[str, str]
+) -> list[metrics_lib.BrandStatistics] | Failure:
+  read = {
     k: ml_collections.ConfigDict(json.loads(v)) for k, v in recipes.items()
   }
-
-
-def _measure_shared(unit: Unit) -> list[metrics_lib.BrandStatistics]:
-  return measure(unit, _shared['dataset'], _shared['recipes'])
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-  """Sets environment variables for processes that are started inside."""
-  before = {k: os.environ.get(k) for k in values}
-  os.environ.update(values)
-  try:
-    yield
-  finally:
-    for name, value in before.items():
-      if value is None:
-        os.environ.pop(name, None)
-      else:
-        os.environ[name] = value
+  return measure(unit, dataset, read)
 
 
 def default_jobs() -> int:
@@ -140,7 +125,9 @@ def run(
   recipes: Mapping[str, ml_collections.ConfigDict],
   *,
   jobs: int,
-) -> Iterator[tuple[Unit, list[metrics_lib.BrandStatistics] | Failure]]:
+) -> Generator[
+  tuple[Unit, list[metrics_lib.BrandStatistics] | Failure], None, None
+]:
   """Measures units and yields each as it is finished.
 
   Args:
@@ -150,45 +137,33 @@ def run(
     jobs: number of workers; 0 measures in this process.
 
   Yields:
-    A unit, and what was measured or why that is not possible.
+    A unit, and what was measured or why that is not possible. Closing the
+    iterator ends the workers at once.
+
+  Raises:
+    UserError: a worker died.
   """
-  if not units:
-    return
   if not jobs:
     for unit in units:
-      try:
-        yield unit, measure(unit, dataset, recipes)
-      except Failure as e:
-        yield unit, e
+      yield unit, measure(unit, dataset, recipes)
     return
   plain = {k: v.to_json() for k, v in recipes.items()}
-  with (
-    _environment(_ONE_THREAD),
-    concurrent.futures.ProcessPoolExecutor(
-      min(jobs, len(units)),
-      mp_context=multiprocessing.get_context('spawn'),
-      initializer=_start,
-      initargs=(dataset, plain),
-    ) as pool,
-  ):
-    futures = {pool.submit(_measure_shared, u): u for u in units}
+  with contextlib.closing(
+    pool.run(
+      _measure_in_worker,
+      units,
+      (dataset, plain),
+      jobs=jobs,
+      environment=_ONE_THREAD,
+    )
+  ) as outcomes:
     try:
-      for future in concurrent.futures.as_completed(futures):
-        unit = futures.pop(future)
-        failed = future.exception()
-        if failed is None:
-          yield unit, future.result()
-        elif isinstance(failed, Failure):
-          yield unit, failed
-        elif isinstance(failed, concurrent.futures.process.BrokenProcessPool):
-          raise errors.UserError(
-            f'--jobs={jobs}: a worker died, perhaps for want of memory; what is'
-            ' finished is kept: run the same command with fewer jobs'
-          )
-        else:
-          raise failed
-    finally:
-      pool.shutdown(wait=False, cancel_futures=True)
+      yield from outcomes
+    except pool.WorkerDied:
+      raise errors.UserError(
+        f'--jobs={jobs}: a worker died, perhaps for want of memory; what is'
+        ' finished is kept: run the same command with fewer jobs'
+      ) from None
 
 
 # Modules that no measurement depends on.
@@ -203,9 +178,39 @@ _NOT_MEASURING = (
 )
 
 
-def source_fingerprint() -> str:
-  """Returns a SHA-256 of the software that measures, and of its libraries."""
-  digest = hashlib.sha256(f'{jax.__version__} {np.__version__}'.encode())
+# Distributions whose version can change a result's bits.
+_LIBRARIES = (
+  'flax',
+  'jax',
+  'jaxlib',
+  'lightgbm',
+  'numpy',
+  'optax',
+  'scipy',
+)
+
+
+def _version(library: str) -> str:
+  try:
+    return metadata.version(library)
+  except metadata.PackageNotFoundError:
+    return 'absent'
+
+
+def source_fingerprint(*, in_workers: bool) -> str:
+  """Returns a SHA-256 of what measures: software, libraries and device.
+
+  Args:
+    in_workers: whether workers of a single thread measure, or this process
+      with all of its threads, whose sums may be in another order.
+
+  Returns:
+    The digest in hexadecimal.
+  """
+  parts = [f'{name} {_version(name)}' for name in _LIBRARIES]
+  parts += [jax.default_backend(), jax.devices()[0].device_kind]
+  parts.append('one thread' if in_workers else 'all threads')
+  digest = hashlib.sha256('\n'.join(parts).encode())
   root = pathlib.Path(__file__).resolve().parent.parent
   for path in sorted(root.rglob('*.py')):
     name = path.relative_to(root).as_posix()
@@ -226,6 +231,10 @@ class Kept:
     """
     self._workdir = workdir
     self._fingerprints = fingerprints
+
+  def folder(self, method: methods_lib.Method) -> pathlib.Path:
+    """Returns where a method's results are kept."""
+    return self._workdir / _FOLDER / method.key
 
   def _fingerprint(self, unit: Unit, method: methods_lib.Method) -> str:
     recipe = method.recipe
