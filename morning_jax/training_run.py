@@ -193,6 +193,7 @@ class Run:
 
       restored = self.checkpoints.restore(stored)
       return jax.device_get(restored.items.get('fitted', {}))
+    self.checkpoints.check_new()
     return fitted_lib.fit_inputs(
       self.config, self.dataset, self.split, self.kinds, self.features
     )
