@@ -127,6 +127,15 @@ def test_another_configuration_is_refused_field_by_field(finished, bundle):
   assert 'config.model.hidden_dropout' in str(e.value)
 
 
+@pytest.mark.parametrize('every_epochs', [0.0, float('inf'), float('nan')])
+def test_evaluations_that_never_come_are_refused(
+  bundle, tmp_path, every_epochs
+):
+  c = runs.config(bundle, evaluation__every_epochs=every_epochs)
+  with pytest.raises(errors.UserError, match='must be a number above 0'):
+    train.train(c, tmp_path / 'run')
+
+
 def test_changed_data_is_refused(finished, bundle, tmp_path):
   workdir, _ = finished
   copy = tmp_path / 'other'
