@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 import json
 import os
 import pathlib
@@ -63,9 +63,35 @@ def write_metrics(
   draft.replace(path)
 
 
-def known_metrics(workdir: pathlib.Path) -> str:
-  """Returns what the first process finds in `metrics.json`; '' without it."""
+def remove_metrics(workdir: pathlib.Path) -> None:
+  """Removes `metrics.json`: what is trained on from here has others."""
+  if processes.is_first():
+    (workdir / METRICS_FILE).unlink(missing_ok=True)
+
+
+def known_metrics(
+  workdir: pathlib.Path, *, splits: Set[str], step: int
+) -> dict[str, dict[str, Any]] | None:
+  """Returns what the first process finds in `metrics.json`.
+
+  Args:
+    workdir: the working folder.
+    splits: names of the splits that it has to be of.
+    step: the step of the model that it has to be of.
+
+  Returns:
+    Split -> metrics; None where the file is missing, damaged or of another
+    model.
+  """
   path = workdir / METRICS_FILE
-  return processes.text_of_first(
-    path.read_text('utf-8') if path.exists() else ''
-  )
+  text = path.read_text('utf-8', 'replace') if path.exists() else ''
+  try:
+    found = json.loads(processes.text_of_first(text or 'null'))
+    whole = found.keys() == splits and all(
+      metrics['step'] == step
+      and {'num_brands', 'per_category'} <= metrics.keys()
+      for metrics in found.values()
+    )
+  except (ValueError, KeyError, TypeError, AttributeError):
+    return None
+  return found if whole else None

@@ -116,6 +116,55 @@ def test_more_epochs_go_on_from_the_end(finished, bundle, tmp_path):
   assert more.step == outcome.step // 4 * 5
 
 
+def test_metrics_of_an_earlier_end_are_not_those_of_a_later_one(
+  finished, bundle, tmp_path, monkeypatch
+):
+  workdir, outcome = finished
+  copy = tmp_path / 'copy'
+  shutil.copytree(workdir, copy)
+
+  class Killed(Exception):
+    pass
+
+  def kill(run):
+    raise Killed
+
+  c = runs.config(bundle, train__epochs=8)
+  with monkeypatch.context() as patch:
+    patch.setattr(train, '_finish', kill)
+    with pytest.raises(Killed):
+      train.train(c, copy)
+  assert not (copy / 'metrics.json').exists()
+  # Even where it is there: it is of another checkpoint than the one kept.
+  shutil.copy(workdir / 'metrics.json', copy)
+  later = train.train(c, copy)
+  assert later.metrics['test']['step'] > outcome.metrics['test']['step']
+  assert later.metrics == evaluate.evaluate(
+    copy, wanted_splits=('valid', 'test')
+  )
+  assert json.loads((copy / 'metrics.json').read_text()) == later.metrics
+
+
+@pytest.mark.parametrize('damage', ['cut', 'list', 'null', 'part', 'bare'])
+def test_damaged_metrics_are_measured_again(finished, bundle, tmp_path, damage):
+  workdir, outcome = finished
+  copy = tmp_path / 'copy'
+  shutil.copytree(workdir, copy)
+  file = copy / 'metrics.json'
+  step = outcome.metrics['test']['step']
+  file.write_text(
+    {
+      'cut': file.read_text()[:4],
+      'list': '[]',
+      'null': 'null',
+      'part': json.dumps({'test': outcome.metrics['test']}),
+      'bare': json.dumps({'valid': {'step': step}, 'test': {'step': step}}),
+    }[damage]
+  )
+  assert train.train(runs.config(bundle), copy).metrics == outcome.metrics
+  assert json.loads(file.read_text()) == outcome.metrics
+
+
 def test_another_configuration_is_refused_field_by_field(finished, bundle):
   workdir, _ = finished
   c = runs.config(
