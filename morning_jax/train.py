@@ -212,7 +212,13 @@ def train(
     }
   )
   dataset = pipeline.assign_splits(dataset, config)
-  run = training_run.Run(config, dataset, data_fingerprint, workdir)
+  with working_folder.hold(workdir):
+    return _train(training_run.Run(config, dataset, data_fingerprint, workdir))
+
+
+def _train(run: training_run.Run) -> Outcome:
+  """Does what `train` does, in a working folder of its own."""
+  workdir = run.workdir
   console.say(f'working folder: {workdir}')
   with _Termination() as termination, jax.set_mesh(run.mesh):
     had = run.checkpoints.steps()
@@ -237,7 +243,6 @@ def train(
         f' {run.plan.num_steps:,} steps of {run.config.train.batch_size} on'
         f' {run.mesh.size} device(s)'
       )
-    working_folder.create(workdir)
     scalars_out = tensorboard.Scalars(workdir, first_step=step)
     try:
       step, finished = _loop(run, state, scalars_out, termination)

@@ -17,6 +17,8 @@ import pytest
 import runs
 import test_checkpoint
 
+from morning_jax import working_folder
+
 # One worker runs the pair that all tests compare with.
 pytestmark = pytest.mark.xdist_group('processes')
 
@@ -274,6 +276,14 @@ def test_what_one_process_can_not_read_none_takes(tmp_path, hurt, said):
   for (code, stdout, stderr), text in zip(both, said, strict=True):
     assert code == 0, stderr
     assert text in stdout
+
+
+def test_both_processes_are_told_of_another_run(bundle, tmp_path):
+  with working_folder.hold(tmp_path):
+    both = ends(start_two(*arguments(bundle, tmp_path)))
+  assert [code for code, *_ in both] == [2, 2]
+  for _, _, stderr in both:
+    assert f'error: {tmp_path}: another run (process ' in stderr
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Training end to end: resuming, stopping, finishing, and what it prints."""
 
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -18,6 +20,7 @@ from morning_jax import errors
 from morning_jax import evaluate
 from morning_jax import train
 from morning_jax import training_run
+from morning_jax import working_folder
 
 
 @pytest.fixture(scope='module')
@@ -356,3 +359,64 @@ def test_sigterm_saves_exits_with_0_and_resumes(
   done = runs.launch(*_flags(bundle, workdir))
   assert done.returncode == 0, done.stderr
   runs.assert_bit_equal(uninterrupted, workdir)
+
+
+def test_a_second_run_in_a_folder_is_refused(bundle, uninterrupted, tmp_path):
+  workdir = tmp_path / 'shared'
+  command = runs.command(*_flags(bundle, workdir))
+  first = subprocess.Popen(
+    command, env=runs.environment(), cwd=runs.ROOT, stdout=subprocess.DEVNULL
+  )
+  deadline = time.monotonic() + 120
+  while not runs.newest_step(workdir):
+    assert first.poll() is None
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+  first.send_signal(signal.SIGSTOP)
+  try:
+    second = runs.launch(*_flags(bundle, workdir))
+    # Reading is free.
+    assert evaluate.evaluate(workdir)['test']['step'] > 0
+  finally:
+    first.send_signal(signal.SIGCONT)
+  assert second.returncode == 2
+  assert (
+    second.stderr.strip()
+    .splitlines()[-1]
+    .startswith(f'error: {workdir}: another run (process {first.pid} on host ')
+  )
+  assert first.wait(timeout=120) == 0
+  runs.assert_bit_equal(uninterrupted, workdir)
+  assert not (workdir / '.lock').exists()
+
+
+def test_a_folder_is_held_while_it_is_trained_in(tmp_path, monkeypatch):
+  workdir = tmp_path / 'run'
+  with working_folder.hold(workdir):
+    with (
+      pytest.raises(errors.UserError, match=f'process {os.getpid()} on host'),
+      working_folder.hold(workdir),
+    ):
+      pass
+    assert (workdir / '.lock').exists()
+  assert not workdir.exists()  # nothing was put in it
+
+  def no_locks(file, operation):
+    raise OSError(errno.ENOLCK, 'No locks available')
+
+  with monkeypatch.context() as patch:
+    patch.setattr(fcntl, 'flock', no_locks)
+    with working_folder.hold(workdir), working_folder.hold(workdir):
+      pass
+  flock = fcntl.flock
+
+  def as_the_other_ends(file, operation):
+    (workdir / '.lock').unlink()
+    flock(file, operation)
+
+  monkeypatch.setattr(fcntl, 'flock', as_the_other_ends)
+  with (
+    pytest.raises(errors.UserError, match='just ended'),
+    working_folder.hold(workdir),
+  ):
+    pass
