@@ -14,12 +14,12 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
 from typing import Any
 import zlib
 
 from orbax import checkpoint as ocp
 
+from morning_jax import checkpoint_errors
 from morning_jax import errors
 from morning_jax import processes
 from morning_jax import stored_arrays
@@ -27,14 +27,9 @@ from morning_jax.reporting import console
 
 FORMAT_VERSION = 1
 _FOLDER = 'checkpoints'
+_ASIDE = 'corrupt-'
 
-
-class CheckpointError(errors.UserError):
-  """A checkpoint that can't be used; the message says why."""
-
-
-class _CorruptError(Exception):
-  """One checkpoint is damaged; an earlier one may serve."""
+CheckpointError = checkpoint_errors.CheckpointError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,13 +111,33 @@ class Checkpoints:
       ),
     )
 
+  def _names(self) -> list[str]:
+    """Lists the folder as the first process sees it, for all to act alike."""
+    looks = processes.is_first() and self._folder.is_dir()
+    names = os.listdir(self._folder) if looks else []
+    return json.loads(processes.text_of_first(json.dumps(sorted(names))))
+
   def steps(self) -> list[int]:
-    """Lists the steps that have a checkpoint, ascending."""
-    if not self._folder.is_dir():
-      return []
-    return sorted(
-      int(p.name) for p in self._folder.iterdir() if p.name.isdigit()
-    )
+    """Lists the steps that have a checkpoint, ascending.
+
+    Of several processes all call it, and get what the first finds.
+    """
+    return sorted(int(name) for name in self._names() if name.isdigit())
+
+  def check_new(self) -> None:
+    """Checks that a folder without checkpoints never had one.
+
+    Raises:
+      CheckpointError: there are none but those that were set aside.
+    """
+    aside = [name for name in self._names() if name.startswith(_ASIDE)]
+    if aside:
+      step = aside[-1].split('-')[1]
+      raise CheckpointError(
+        f'{self._folder}: has no checkpoint but {", ".join(aside)}, set aside'
+        f' as damaged; rename {aside[-1]} to {step} to try it again, or name'
+        ' another --workdir to start from scratch'
+      )
 
   def save(
     self,
@@ -163,7 +178,8 @@ class Checkpoints:
     """Reads what was saved beside the arrays of one checkpoint.
 
     Raises:
-      _CorruptError: it is damaged.
+      OSError: it can't be read.
+      checkpoint_errors.CorruptError: it is damaged.
       CheckpointError: a newer version of the software wrote it.
     """
     path = self._folder / str(step) / 'meta' / 'metadata'
@@ -171,10 +187,12 @@ class Checkpoints:
       stored = json.loads(path.read_text(encoding='utf-8'))
       content = stored['content']
       intact = stored['crc32'] == _digest(content)
-    except (OSError, ValueError, KeyError, TypeError) as e:
-      raise _CorruptError(f'its metadata is unreadable ({_short(e)})') from e
+    except (ValueError, KeyError, TypeError) as e:
+      raise checkpoint_errors.CorruptError(
+        f'its metadata is unreadable ({checkpoint_errors.short(e)})'
+      ) from e
     if not intact:
-      raise _CorruptError('its metadata fails its checksum')
+      raise checkpoint_errors.CorruptError('its metadata fails its checksum')
     if content['format_version'] != FORMAT_VERSION:
       raise CheckpointError(
         f'{path.parent.parent}: has format version'
@@ -183,7 +201,10 @@ class Checkpoints:
     return content
 
   def best_step(self) -> int | None:
-    """Returns the step with the best validation metric; None without one."""
+    """Returns the step with the best validation metric; None without one.
+
+    Of several processes all call it, and get what the first finds.
+    """
     best, value = None, -float('inf')
     for step in self.steps():
       path = self._folder / str(step) / 'metrics' / 'metrics'
@@ -193,7 +214,7 @@ class Checkpoints:
         continue
       if metric is not None and metric >= value:
         best, value = step, metric
-    return best
+    return json.loads(processes.text_of_first(json.dumps(best)))
 
   def restore(
     self,
@@ -203,8 +224,9 @@ class Checkpoints:
   ) -> Restored:
     """Restores the newest intact checkpoint, or the best one.
 
-    A damaged one is reported and passed over for the newest of the others;
-    when not read-only it is moved aside, so that its step can be saved again.
+    A damaged one is reported and passed over for the newest of the others.
+    When not read-only it is moved aside once another one is restored, so that
+    its step can be saved again.
 
     Args:
       targets: given a checkpoint's `meta`, returns trees of ShapeDtypeStructs
@@ -215,8 +237,9 @@ class Checkpoints:
       The arrays, on the shardings asked for.
 
     Raises:
-      CheckpointError: there is none, none is intact, or the arrays are not
-        those of the model; then every difference is listed.
+      CheckpointError: there is none, none is intact, one can't be read for a
+        reason that says nothing of what is in it, or the arrays are not those
+        of the model; then every difference is listed.
     """
     order = self.steps()[::-1]
     if not order:
@@ -224,19 +247,24 @@ class Checkpoints:
     if prefer_best:
       best = self.best_step()
       order.sort(key=lambda step: step != best)
+    corrupt = []
     for step in order:
       try:
-        return self._restore_step(step, targets)
-      except _CorruptError as e:
+        restored = self._restore_step(step, targets)
+      except checkpoint_errors.CorruptError as e:
+        corrupt.append(step)
         console.note(
           f'checkpoint {step} of {self._folder.parent} is corrupt ({e});'
           ' falling back to another one'
         )
-        if not self._read_only:
-          self._set_aside(step)
+      else:
+        if corrupt and not self._read_only:
+          self._set_aside(corrupt)
+        return restored
     raise CheckpointError(
-      f'{self._folder.parent}: all {len(order)} checkpoints are corrupt; train'
-      ' in a new folder, or bring the files back from a copy'
+      f'{self._folder.parent}: all {len(order)} checkpoints are corrupt; they'
+      ' are left as they are; train in a new folder, or bring the files back'
+      ' from a copy'
     )
 
   def _restore_step(
@@ -244,21 +272,30 @@ class Checkpoints:
     step: int,
     targets: Callable[[Mapping[str, Any]], Mapping[str, Any]],
   ) -> Restored:
-    meta = self.read_meta(step)
+    name = f'{self._folder.parent}: checkpoint {step}'
+    failure: Exception | None = None
+    try:
+      meta = self.read_meta(step)
+    except (
+      OSError,
+      MemoryError,
+      checkpoint_errors.CorruptError,
+      CheckpointError,
+    ) as e:
+      failure = e
+    checkpoint_errors.raise_together(name, failure)
     wanted = targets(meta)
     lines = [
-      f'{name}/{line}'
-      for name, tree in wanted.items()
-      for line in stored_arrays.mismatches(meta['arrays'].get(name, {}), tree)
+      f'{item}/{line}'
+      for item, tree in wanted.items()
+      for line in stored_arrays.mismatches(meta['arrays'].get(item, {}), tree)
     ]
     if lines:
       raise CheckpointError(
-        f'{self._folder.parent}: checkpoint {step} does not fit the model: '
-        + '; '.join(lines)
+        f'{name} does not fit the model: {"; ".join(lines)}'
       )
     if not wanted:
       return Restored(step=step, items={}, meta=meta)
-    failure: Exception | None = None
     try:
       with contextlib.closing(self._reader()) as manager:
         arrays = manager.restore(
@@ -269,28 +306,29 @@ class Checkpoints:
         )
     except Exception as e:  # Orbax raises many kinds for damaged files.
       failure = e
-    # Each process reads its own part: what one can't read is corrupt for all.
-    if processes.any_of(failure is not None):
-      raise _CorruptError(
-        _short(failure) if failure else 'another process can not read it'
-      ) from failure
-    for name in wanted:
-      actual = stored_arrays.describe(arrays[name])
-      for path, expected in meta['arrays'][name].items():
+    checkpoint_errors.raise_together(name, failure)
+    for item in wanted:
+      actual = stored_arrays.describe(arrays[item])
+      for path, expected in meta['arrays'][item].items():
         if actual[path] != expected:
-          raise _CorruptError(f'array {name}/{path} fails its checksum')
+          raise checkpoint_errors.CorruptError(
+            f'array {item}/{path} fails its checksum'
+          )
     return Restored(
-      step=step, items={name: arrays[name] for name in wanted}, meta=meta
+      step=step, items={item: arrays[item] for item in wanted}, meta=meta
     )
 
-  def _set_aside(self, step: int) -> None:
+  def _set_aside(self, steps: list[int]) -> None:
     self.close()
     if processes.is_first():
-      source = self._folder / str(step)
-      target = self._folder / f'corrupt-{step}'
-      shutil.rmtree(target, ignore_errors=True)
-      source.rename(target)
-    processes.wait_for_all('checkpoint set aside')
+      for step in steps:
+        target = self._folder / f'{_ASIDE}{step}'
+        count = 1
+        while target.exists():
+          count += 1
+          target = self._folder / f'{_ASIDE}{step}-{count}'
+        (self._folder / str(step)).rename(target)
+    processes.wait_for_all('checkpoints set aside')
 
   def wait(self) -> None:
     """Waits until everything is on disk."""
@@ -302,8 +340,3 @@ class Checkpoints:
     if self._manager is not None:
       self._manager.close()
       self._manager = None
-
-
-def _short(error: Exception) -> str:
-  text = ' '.join(str(error).split())
-  return f'{type(error).__name__}: {text[:120]}'

@@ -105,26 +105,33 @@ def open_table(
 
 
 def steps_per_dispatch(
-  config: ml_collections.ConfigDict, table: accounts_lib.Rows
+  config: ml_collections.ConfigDict, table: accounts_lib.Rows, period: int
 ) -> int:
-  """Returns the most steps of one dispatch.
+  """Divides the steps between two evaluations into dispatches.
+
+  Each length is another program to compile, so some more dispatches than needed
+  are taken where that makes all equal; else the last of a period is shorter.
 
   Args:
     config: the whole configuration.
     table: what `open_table` returned.
+    period: steps from one evaluation to the next.
+
+  Returns:
+    The steps of a dispatch.
   """
   most = config.train.steps_per_call
-  if not isinstance(table, account_records.AccountRecords):
-    return most
-  drawn = config.train.negatives if config.loss.kind == 'triplet' else 0
-  return min(
-    most,
-    stream.steps_that_fit(
+  if isinstance(table, account_records.AccountRecords):
+    drawn = config.train.negatives if config.loss.kind == 'triplet' else 0
+    fitting = stream.steps_that_fit(
       table.row_bytes,
       config.train.batch_size * (2 + drawn),
       mebibytes=config.data.stream_mib,
-    ),
-  )
+    )
+    most = min(most, fitting)
+  fewest = -(-period // most)
+  equal = (n for n in range(fewest, 2 * fewest) if period % n == 0)
+  return -(-period // next(equal, fewest))
 
 
 def open_stream(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-import json
 import os
 import pathlib
 import signal
@@ -133,20 +132,36 @@ def _loop(
   return step, True
 
 
-def _finish(run: training_run.Run) -> dict[str, dict[str, Any]]:
-  """Evaluates the checkpoint that is kept on the brands held out."""
-  restored = run.checkpoints.restore(
-    lambda meta: {'params': run.targets(meta)['params']}, prefer_best=True
-  )
+def _held_out(
+  run: training_run.Run,
+) -> tuple[list[splits_lib.Split], list[str]]:
+  """Chooses the splits to evaluate in the end; adds notes to them."""
   names = [
     name
     for name in ('valid', 'test')
     if splits_lib.select(run.dataset, name) is not None
   ]
-  if 'test' in names:
-    chosen, notes = evaluate_lib.choose_splits(run.dataset, tuple(names))
-  else:
-    chosen, notes = evaluate_lib.choose_splits(run.dataset, None)
+  return evaluate_lib.choose_splits(
+    run.dataset, tuple(names) if 'test' in names else None
+  )
+
+
+def _known(run: training_run.Run) -> dict[str, dict[str, Any]] | None:
+  """Returns the metrics of the checkpoint that is kept, if they are written."""
+  kept = run.checkpoints.best_step()
+  if kept is None:
+    kept = run.checkpoints.steps()[-1]
+  return working_folder.known_metrics(
+    run.workdir, splits={s.name for s in _held_out(run)[0]}, step=kept
+  )
+
+
+def _finish(run: training_run.Run) -> dict[str, dict[str, Any]]:
+  """Evaluates the checkpoint that is kept on the brands held out."""
+  restored = run.checkpoints.restore(
+    lambda meta: {'params': run.targets(meta)['params']}, prefer_best=True
+  )
+  chosen, notes = _held_out(run)
   console.notes(notes)
   return {
     split.name: split_metrics.evaluate_split(
@@ -197,21 +212,27 @@ def train(
     }
   )
   dataset = pipeline.assign_splits(dataset, config)
-  run = training_run.Run(config, dataset, data_fingerprint, workdir)
+  with working_folder.hold(workdir):
+    return _train(training_run.Run(config, dataset, data_fingerprint, workdir))
+
+
+def _train(run: training_run.Run) -> Outcome:
+  """Does what `train` does, in a working folder of its own."""
+  workdir = run.workdir
   console.say(f'working folder: {workdir}')
   with _Termination() as termination, jax.set_mesh(run.mesh):
     had = run.checkpoints.steps()
     state = run.start()
     step = int(state.step)
     finished = step >= run.plan.num_steps or run.patience_is_over()
-    known = working_folder.known_metrics(workdir) if finished else ''
-    if known:
+    known = _known(run) if finished else None
+    if known is not None:
       console.say(
         f'{workdir} is finished: {step} steps are trained; nothing to do'
       )
-      results = json.loads(known)
-      console.say('\n' + tables.of_splits(results))
-      return Outcome(finished=True, step=step, metrics=results)
+      console.say('\n' + tables.of_splits(known))
+      return Outcome(finished=True, step=step, metrics=known)
+    working_folder.remove_metrics(workdir)
     if had:
       console.say(f'resuming after step {step} of {run.plan.num_steps}')
     else:
@@ -219,10 +240,9 @@ def train(
       console.say(
         f'\n{run.num_positives:,} positives of {len(run.data.brand_row_B):,}'
         f' brands, {len(run.data.candidate_row_M):,} influencers;'
-        f' {run.plan.num_steps:,} steps of {config.train.batch_size} on'
+        f' {run.plan.num_steps:,} steps of {run.config.train.batch_size} on'
         f' {run.mesh.size} device(s)'
       )
-    working_folder.create(workdir)
     scalars_out = tensorboard.Scalars(workdir, first_step=step)
     try:
       step, finished = _loop(run, state, scalars_out, termination)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
+import math
 import pathlib
 from typing import Any
 
@@ -45,8 +46,11 @@ def _check_numbers(config: ml_collections.ConfigDict) -> None:
   for field, value in at_least_one.items():
     if value < 1:
       raise errors.UserError(f'config.{field}={value} must be at least 1')
-  if config.evaluation.every_epochs <= 0:
-    raise errors.UserError('config.evaluation.every_epochs must be above 0')
+  if not 0 < config.evaluation.every_epochs < math.inf:
+    raise errors.UserError(
+      f'config.evaluation.every_epochs={config.evaluation.every_epochs} must be'
+      ' a number above 0'
+    )
 
 
 @dataclasses.dataclass
@@ -140,14 +144,12 @@ class Run:
       attribute_names=self.attribute_names,
       workdir=workdir,
     )
-    # Dispatches of one length, and an evaluation after so many of them: every
-    # other length would be another program to compile.
-    wanted = max(
+    self.evaluate_every = max(
       1, round(config.evaluation.every_epochs * self.plan.steps_per_epoch)
     )
-    dispatches = -(-wanted // step_input.steps_per_dispatch(config, table))
-    self.steps_per_call = -(-wanted // dispatches)
-    self.evaluate_every = dispatches * self.steps_per_call
+    self.steps_per_call = step_input.steps_per_dispatch(
+      config, table, self.evaluate_every
+    )
     self.stream = step_input.open_stream(
       config,
       table,
@@ -193,6 +195,7 @@ class Run:
 
       restored = self.checkpoints.restore(stored)
       return jax.device_get(restored.items.get('fitted', {}))
+    self.checkpoints.check_new()
     return fitted_lib.fit_inputs(
       self.config, self.dataset, self.split, self.kinds, self.features
     )
@@ -270,8 +273,13 @@ class Run:
     The stops depend on the configuration alone, never on where a run was
     interrupted, so that a resumed run runs the very same programs.
     """
-    length = self.steps_per_call
-    return min(self.plan.num_steps, (step // length + 1) * length)
+    evaluated = step - step % self.evaluate_every
+    dispatches = (step - evaluated) // self.steps_per_call + 1
+    return min(
+      evaluated + dispatches * self.steps_per_call,
+      evaluated + self.evaluate_every,
+      self.plan.num_steps,
+    )
 
   def take_steps(
     self, state: training_step.TrainState, step: int, stop: int

@@ -1,5 +1,6 @@
 """Checkpoints: every damage is noticed, and the one before serves."""
 
+import errno
 import shutil
 
 import jax
@@ -165,14 +166,95 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
   assert made.restore(targets).step == 2
 
 
-def test_all_damaged_is_an_error(tmp_path):
+@pytest.mark.parametrize('read_only', [True, False])
+def test_all_damaged_is_an_error(tmp_path, read_only):
   save(tmp_path, [(1, None), (2, None)])
   for step in ('1', '2'):
     DAMAGES['no metadata'](tmp_path / 'checkpoints' / step)
-  made = checkpoint.Checkpoints(tmp_path, read_only=True)
+  made = checkpoint.Checkpoints(tmp_path, read_only=read_only)
   with pytest.raises(checkpoint.CheckpointError, match='all 2 checkpoints'):
     made.restore(targets)
-  assert made.steps() == [1, 2]  # reading changes nothing
+  assert made.steps() == [1, 2]  # nothing is changed
+
+
+def _cannot_open(path):
+  """Makes a file fail to open, with an error of the system (ELOOP)."""
+  path.rename(path.with_suffix('.kept'))
+  path.symlink_to(path)
+
+
+def _opens_again(path):
+  path.with_suffix('.kept').rename(path)
+
+
+@pytest.mark.parametrize('item', ['params', 'meta'])
+def test_a_file_that_can_not_be_opened_is_not_taken_for_damaged(tmp_path, item):
+  save(tmp_path, [(1, None), (2, None)])
+  newest = tmp_path / 'checkpoints' / '2'
+  file = newest / 'meta' / 'metadata'
+  if item == 'params':
+    file = _largest(newest / 'params')
+  _cannot_open(file)
+  made = checkpoint.Checkpoints(tmp_path)
+  with pytest.raises(checkpoint.CheckpointError) as e:
+    made.restore(targets)
+  assert 'checkpoint 2 could not be read' in str(e.value)
+  assert made.steps() == [1, 2]
+  _opens_again(file)
+  assert made.restore(targets).step == 2
+
+
+@pytest.mark.parametrize(
+  'failure',
+  [
+    OSError(errno.EIO, 'Input/output error'),
+    MemoryError(),
+    jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory'),
+  ],
+  ids=['disk', 'host memory', 'device memory'],
+)
+def test_a_failing_machine_is_not_taken_for_damage(
+  tmp_path, monkeypatch, failure
+):
+  made = save(tmp_path, [(1, None), (2, None)])
+
+  class Failing:
+    def restore(self, *args, **kwargs):
+      raise failure
+
+    def close(self):
+      pass
+
+  with monkeypatch.context() as patch:
+    patch.setattr(checkpoint.Checkpoints, '_reader', lambda self: Failing())
+    with pytest.raises(checkpoint.CheckpointError, match='could not be read'):
+      made.restore(targets)
+  assert made.steps() == [1, 2]
+  assert made.restore(targets).step == 2
+
+
+def test_what_was_set_aside_stays(tmp_path):
+  made = save(tmp_path, [(1, None), (2, None)])
+  folder = tmp_path / 'checkpoints'
+  for _ in range(3):
+    DAMAGES['metadata cut'](folder / '2')
+    assert made.restore(targets).step == 1
+    made.save(2, items={'params': tree(2)}, meta={}, metrics=None)
+    made.wait()
+  made.close()
+  aside = [folder / f'corrupt-2{more}' for more in ('', '-2', '-3')]
+  assert sorted(folder.glob('corrupt-*')) == aside
+  assert all((f / 'params' / 'd').is_dir() for f in aside)
+
+
+def test_training_does_not_start_over_beside_what_was_set_aside(tmp_path):
+  bundle = runs.write_bundle(tmp_path / 'small')
+  folder = tmp_path / 'run' / 'checkpoints'
+  (folder / 'corrupt-12').mkdir(parents=True)
+  with pytest.raises(errors.UserError) as e:
+    train.train(runs.config(bundle), tmp_path / 'run')
+  assert 'rename corrupt-12 to 12' in str(e.value)
+  assert [p.name for p in folder.iterdir()] == ['corrupt-12']
 
 
 def test_training_and_evaluation_fall_back(tmp_path, capsys):

@@ -6,13 +6,18 @@ The processes are real ones on this machine; they meet over localhost.
 import json
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 import runs
+import test_checkpoint
+
+from morning_jax import working_folder
 
 # One worker runs the pair that all tests compare with.
 pytestmark = pytest.mark.xdist_group('processes')
@@ -213,6 +218,72 @@ def test_processes_that_differ_are_told(bundle, tmp_path):
   for _, _, stderr in both:
     assert 'error: --config is not the same on all 2 processes' in stderr
   assert not (tmp_path / 'checkpoints').exists()
+
+
+_READER = """
+import sys
+import jax
+port, index, folder = sys.argv[1:]
+jax.distributed.initialize(f'127.0.0.1:{port}', 2, int(index))
+import test_checkpoint
+from morning_jax import checkpoint
+made = checkpoint.Checkpoints(folder, read_only=True)
+try:
+  restored = made.restore(test_checkpoint.targets)
+  print(made.steps(), made.best_step(), restored.step)
+except checkpoint.CheckpointError as e:
+  print(e)
+"""
+
+
+@pytest.mark.parametrize(
+  ('hurt', 'said'),
+  [
+    (lambda file: file.write_text('{"conte'), ['[1, 2] 1 1', '[1, 2] 1 1']),
+    (
+      test_checkpoint._cannot_open,
+      ['could not be read (on another process)', 'could not be read (OSError'],
+    ),
+  ],
+  ids=['damaged', 'unopened'],
+)
+def test_what_one_process_can_not_read_none_takes(tmp_path, hurt, said):
+  # As if the second saw its folder late, and worse.
+  folders = [tmp_path / 'first', tmp_path / 'second']
+  test_checkpoint.save(folders[0], [(1, 0.9), (2, 0.1)])
+  shutil.copytree(*folders)
+  second = folders[1] / 'checkpoints'
+  (second / '1' / 'metrics' / 'metrics').unlink()
+  hurt(second / '2' / 'meta' / 'metadata')
+  (second / '3').mkdir()
+  port = runs.free_port()
+  both = ends(
+    [
+      subprocess.Popen(
+        [sys.executable, '-c', _READER, str(port), str(index), str(folder)],
+        env={
+          **runs.environment(4),
+          'PYTHONPATH': f'{runs.ROOT}:{runs.ROOT / "tests"}',
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+      )
+      for index, folder in enumerate(folders)
+    ],
+    timeout=100,
+  )
+  for (code, stdout, stderr), text in zip(both, said, strict=True):
+    assert code == 0, stderr
+    assert text in stdout
+
+
+def test_both_processes_are_told_of_another_run(bundle, tmp_path):
+  with working_folder.hold(tmp_path):
+    both = ends(start_two(*arguments(bundle, tmp_path)))
+  assert [code for code, *_ in both] == [2, 2]
+  for _, _, stderr in both:
+    assert f'error: {tmp_path}: another run (process ' in stderr
 
 
 @pytest.mark.parametrize(

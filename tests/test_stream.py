@@ -10,6 +10,7 @@ import runs
 
 from morning_jax import checkpoint
 from morning_jax import errors
+from morning_jax import step_input
 from morning_jax import train
 from morning_jax import training_run
 from morning_jax.data import account_records
@@ -130,8 +131,17 @@ def test_batches_are_the_rows_of_the_table(
   assert len({str(index) for index in where}) == shares
 
 
-def test_a_resumed_run_gives_the_same_bits(bundle, place, tmp_path):
-  c = streamed(bundle, place, evaluation__every_epochs=0.5, **TRIPLETS, **SMALL)
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'evaluation__every_epochs': 0.5},
+    # 19 steps an epoch: dispatches of 7, 7 and 5.
+    {'train__batch_size': 16, 'train__steps_per_call': 7},
+  ],
+  ids=['equal', 'unequal'],
+)
+def test_a_resumed_run_gives_the_same_bits(bundle, place, tmp_path, changes):
+  c = streamed(bundle, place, **changes, **TRIPLETS, **SMALL)
   whole, parts = tmp_path / 'whole', tmp_path / 'parts'
   train.train(c, whole)
 
@@ -214,6 +224,46 @@ def test_a_dispatch_is_as_long_as_memory_allows(bundle, place, tmp_path):
   assert run.steps_per_call < c.train.steps_per_call
   assert 0.25 * 2**20 < 2 * size <= 2**20
   run.stream.close()
+
+
+def test_both_placements_evaluate_at_the_same_steps(bundle, place, tmp_path):
+  # 19 steps an epoch, of which one dispatch of the stream holds a part.
+  changes = {
+    **SMALL,
+    'loss__kind': 'triplet',
+    'train__negatives': 20,
+    'train__batch_size': 16,
+    'train__epochs': 2,
+    'data__stream_mib': 1,
+  }
+  device = runs.config(bundle, **changes)
+  stream_config = streamed(bundle, place, **changes)
+  run = runs.prepare(stream_config, tmp_path / 'prepared')
+  run.stream.close()
+  assert 1 < run.steps_per_call < 19
+  assert 19 % run.steps_per_call
+  for name, c in (('device', device), ('stream', stream_config)):
+    train.train(c, tmp_path / name)
+    made = checkpoint.Checkpoints(tmp_path / name, read_only=True)
+    history = made.read_meta(38)['progress']['history']
+    assert [h['step'] for h in history] == [19, 38]
+
+
+@pytest.mark.parametrize(
+  ('period', 'most', 'length'),
+  [
+    (10, 50, 10),
+    (2110, 211, 211),
+    (100, 50, 50),
+    (57, 50, 19),  # three equal ones rather than 29 and 28
+    (19, 7, 7),  # 7, 7, 5
+    (211, 50, 43),  # 43 four times, then 39
+  ],
+)
+def test_steps_between_evaluations_are_divided(bundle, period, most, length):
+  c = runs.config(bundle, train__steps_per_call=most)
+  table = pipeline.account_table(runs.small_world(), {}, {})
+  assert step_input.steps_per_dispatch(c, table, period) == length
 
 
 def test_unknown_values_are_refused(bundle, tmp_path):

@@ -1,5 +1,7 @@
 """Training end to end: resuming, stopping, finishing, and what it prints."""
 
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -18,6 +20,7 @@ from morning_jax import errors
 from morning_jax import evaluate
 from morning_jax import train
 from morning_jax import training_run
+from morning_jax import working_folder
 
 
 @pytest.fixture(scope='module')
@@ -125,6 +128,55 @@ def test_more_epochs_go_on_from_the_end(finished, bundle, tmp_path):
   assert more.step == outcome.step // 4 * 5
 
 
+def test_metrics_of_an_earlier_end_are_not_those_of_a_later_one(
+  finished, bundle, tmp_path, monkeypatch
+):
+  workdir, outcome = finished
+  copy = tmp_path / 'copy'
+  shutil.copytree(workdir, copy)
+
+  class Killed(Exception):
+    pass
+
+  def kill(run):
+    raise Killed
+
+  c = runs.config(bundle, train__epochs=8)
+  with monkeypatch.context() as patch:
+    patch.setattr(train, '_finish', kill)
+    with pytest.raises(Killed):
+      train.train(c, copy)
+  assert not (copy / 'metrics.json').exists()
+  # Even where it is there: it is of another checkpoint than the one kept.
+  shutil.copy(workdir / 'metrics.json', copy)
+  later = train.train(c, copy)
+  assert later.metrics['test']['step'] > outcome.metrics['test']['step']
+  assert later.metrics == evaluate.evaluate(
+    copy, wanted_splits=('valid', 'test')
+  )
+  assert json.loads((copy / 'metrics.json').read_text()) == later.metrics
+
+
+@pytest.mark.parametrize('damage', ['cut', 'list', 'null', 'part', 'bare'])
+def test_damaged_metrics_are_measured_again(finished, bundle, tmp_path, damage):
+  workdir, outcome = finished
+  copy = tmp_path / 'copy'
+  shutil.copytree(workdir, copy)
+  file = copy / 'metrics.json'
+  step = outcome.metrics['test']['step']
+  file.write_text(
+    {
+      'cut': file.read_text()[:4],
+      'list': '[]',
+      'null': 'null',
+      'part': json.dumps({'test': outcome.metrics['test']}),
+      'bare': json.dumps({'valid': {'step': step}, 'test': {'step': step}}),
+    }[damage]
+  )
+  assert train.train(runs.config(bundle), copy).metrics == outcome.metrics
+  assert json.loads(file.read_text()) == outcome.metrics
+
+
 def test_another_configuration_is_refused_field_by_field(finished, bundle):
   workdir, _ = finished
   c = runs.config(
@@ -134,6 +186,15 @@ def test_another_configuration_is_refused_field_by_field(finished, bundle):
     train.train(c, workdir)
   assert 'config.optimizer.learning_rate is 0.003' in str(e.value)
   assert 'config.model.hidden_dropout' in str(e.value)
+
+
+@pytest.mark.parametrize('every_epochs', [0.0, float('inf'), float('nan')])
+def test_evaluations_that_never_come_are_refused(
+  bundle, tmp_path, every_epochs
+):
+  c = runs.config(bundle, evaluation__every_epochs=every_epochs)
+  with pytest.raises(errors.UserError, match='must be a number above 0'):
+    train.train(c, tmp_path / 'run')
 
 
 def test_changed_data_is_refused(finished, bundle, tmp_path):
@@ -308,3 +369,64 @@ def test_sigterm_saves_exits_with_0_and_resumes(
   done = runs.launch(*_flags(bundle, workdir))
   assert done.returncode == 0, done.stderr
   runs.assert_bit_equal(uninterrupted, workdir)
+
+
+def test_a_second_run_in_a_folder_is_refused(bundle, uninterrupted, tmp_path):
+  workdir = tmp_path / 'shared'
+  command = runs.command(*_flags(bundle, workdir))
+  first = subprocess.Popen(
+    command, env=runs.environment(), cwd=runs.ROOT, stdout=subprocess.DEVNULL
+  )
+  deadline = time.monotonic() + 120
+  while not runs.newest_step(workdir):
+    assert first.poll() is None
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+  first.send_signal(signal.SIGSTOP)
+  try:
+    second = runs.launch(*_flags(bundle, workdir))
+    # Reading is free.
+    assert evaluate.evaluate(workdir)['test']['step'] > 0
+  finally:
+    first.send_signal(signal.SIGCONT)
+  assert second.returncode == 2
+  assert (
+    second.stderr.strip()
+    .splitlines()[-1]
+    .startswith(f'error: {workdir}: another run (process {first.pid} on host ')
+  )
+  assert first.wait(timeout=120) == 0
+  runs.assert_bit_equal(uninterrupted, workdir)
+  assert not (workdir / '.lock').exists()
+
+
+def test_a_folder_is_held_while_it_is_trained_in(tmp_path, monkeypatch):
+  workdir = tmp_path / 'run'
+  with working_folder.hold(workdir):
+    with (
+      pytest.raises(errors.UserError, match=f'process {os.getpid()} on host'),
+      working_folder.hold(workdir),
+    ):
+      pass
+    assert (workdir / '.lock').exists()
+  assert not workdir.exists()  # nothing was put in it
+
+  def no_locks(file, operation):
+    raise OSError(errno.ENOLCK, 'No locks available')
+
+  with monkeypatch.context() as patch:
+    patch.setattr(fcntl, 'flock', no_locks)
+    with working_folder.hold(workdir), working_folder.hold(workdir):
+      pass
+  flock = fcntl.flock
+
+  def as_the_other_ends(file, operation):
+    (workdir / '.lock').unlink()
+    flock(file, operation)
+
+  monkeypatch.setattr(fcntl, 'flock', as_the_other_ends)
+  with (
+    pytest.raises(errors.UserError, match='just ended'),
+    working_folder.hold(workdir),
+  ):
+    pass
