@@ -1,10 +1,20 @@
 """Mistakes end in one line and exit code 2, and nothing is written."""
 
+import errno
+import os
 import shutil
+import subprocess
+import sys
 
+from absl.testing import flagsaver
+import jax
 import numpy as np
 import pytest
 import runs
+
+from launch import processes
+from launch import system_errors
+from morning_jax import errors
 
 
 @pytest.fixture(scope='module')
@@ -214,3 +224,135 @@ def test_mistakes_of_evaluation(trained, name):
 def test_no_checkpoint(tmp_path):
   line = fails(f'--workdir={tmp_path}', module='evaluate')
   assert 'has no checkpoint' in line
+
+
+def run_main(body: str, *, stdout: str | None = None):
+  """Runs a launcher whose `main` has this body."""
+  script = (
+    'import errno\n'
+    'from launch import command_line\n'
+    'from morning_jax import errors\n'
+    f'def main(argv):\n  {body}\n'
+    'command_line.run(main)\n'
+  )
+  with open(stdout or os.devnull, 'w') as out:
+    return subprocess.run(
+      [sys.executable, '-c', script],
+      cwd=runs.ROOT,
+      env={**runs.environment(), 'PYTHONUNBUFFERED': ''},
+      stdout=out,
+      stderr=subprocess.PIPE,
+      text=True,
+      check=False,
+    )
+
+
+RAISED = {
+  'a mistake': ("raise errors.UserError('no\\nx')", 2, 'error: no x\n'),
+  'may pass': ("raise errors.TransientError('late')", 1, 'error: late\n'),
+  'a path': (
+    "open('README.md/x', 'w')",
+    2,
+    'error: README.md/x: Not a directory\n',
+  ),
+  'a disk': (
+    "raise OSError(errno.ENOSPC, 'x')",
+    2,
+    'error: No space left on device\n',
+  ),
+  'a mount': (
+    "raise OSError(errno.ENOTCONN, 'x', '/mnt/b/f')",
+    1,
+    'error: /mnt/b/f: Transport endpoint is not connected\n',
+  ),
+}
+
+
+@pytest.mark.parametrize('name', RAISED)
+def test_what_main_raises_is_one_line(name):
+  body, code, line = RAISED[name]
+  done = run_main(body)
+  assert (done.returncode, done.stderr) == (code, line)
+
+
+@pytest.mark.parametrize(
+  'body', ["raise ValueError('bug')", "raise OSError(errno.EBADF, 'bug')"]
+)
+def test_a_bug_keeps_its_traceback(body):
+  done = run_main(body)
+  assert done.returncode == 1
+  assert 'Traceback' in done.stderr and 'in main' in done.stderr
+
+
+def test_a_full_disk_under_stdout_is_told():
+  if not os.path.exists('/dev/full'):
+    pytest.skip('no /dev/full')
+  done = run_main("print('x')", stdout='/dev/full')
+  assert (done.returncode, done.stderr) == (
+    2,
+    'error: No space left on device\n',
+  )
+
+
+def test_a_reader_that_went_away_is_no_error():
+  reader, writer = os.pipe()
+  os.close(reader)
+  done = run_main("print('x')", stdout=f'/proc/self/fd/{writer}')
+  os.close(writer)
+  assert (done.returncode, done.stderr) == (1, '')
+
+
+def test_tensorstore_tells_the_systems_error_in_words():
+  told = ValueError(
+    'RESOURCE_EXHAUSTED: Error writing local file "/d/params": Failed to write'
+    " 3737 bytes to file 14: No space left on device [os_error_code='28']"
+  )
+  line = f'/d/params: {os.strerror(errno.ENOSPC)}'
+  assert system_errors.explain(told) == (line, 2)
+  assert system_errors.explain(ValueError('x')) is None
+
+
+def test_a_disk_that_is_full_ends_training_in_one_line(bundle, tmp_path):
+  command = runs.command(
+    '--config=configs/morning.py:smoke',
+    '--config.train.epochs=1',
+    f'--config.data.bundle={bundle}',
+    f'--workdir={tmp_path}/run',
+  )
+  done = subprocess.run(
+    ['bash', '-c', 'ulimit -f 40; exec "$@"', 'bash', *command],
+    cwd=runs.ROOT,
+    env=runs.environment(),
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 2, done.stderr
+  last = done.stderr.splitlines()[-1]
+  assert last.startswith(f'error: {tmp_path}/run/checkpoints/')
+  assert last.endswith(': File too large')
+
+
+@pytest.mark.parametrize(
+  ('raised', 'expected'),
+  [
+    (RuntimeError('a peer is late\nmore'), errors.TransientError),
+    (ValueError('no such thing'), errors.UserError),
+  ],
+)
+def test_peers_that_are_late_are_no_mistake(monkeypatch, raised, expected):
+  def initialize(**_):
+    raise raised
+
+  monkeypatch.setattr(jax.distributed, 'initialize', initialize)
+  with (
+    flagsaver.as_parsed(
+      distributed='auto',
+      coordinator_address='localhost:1',
+      num_processes='2',
+      process_id='0',
+    ),
+    pytest.raises(expected, match=str(raised).splitlines()[0]) as told,
+  ):
+    processes.join()
+  assert 'more' not in str(told.value)
