@@ -127,6 +127,21 @@ def _flat(fields: dict[str, Any], prefix: str = '') -> dict[str, Any]:
   return out
 
 
+def check_output_file(flag: str, path: str | None) -> None:
+  """Checks, before the work, that its result can be written to a file.
+
+  Raises:
+    UserError: there is no such folder, or something else than a file is there.
+  """
+  if not path:
+    return
+  file = pathlib.Path(path)
+  if not file.absolute().parent.is_dir():
+    raise errors.UserError(f'--{flag}={path}: its folder does not exist')
+  if file.exists() and not file.is_file():  # a folder, or a device
+    raise errors.UserError(f'--{flag}={path}: is no file')
+
+
 def _keep_programs(folder: str) -> None:
   """Keeps every compiled program in a folder, however fast it compiled.
 

@@ -39,6 +39,8 @@ _TRANSIENT = {
 def explain(error: Exception) -> tuple[str, int] | None:
   """Explains what the system refused or failed to do.
 
+  Memory that does not suffice is one of them.
+
   Args:
     error: what was raised: an OSError, or TensorStore's words for one.
 
@@ -47,6 +49,8 @@ def explain(error: Exception) -> tuple[str, int] | None:
     disk), 1 for what may pass when run again (a mount, a connection). None
     where it is neither, as is a mistake of the program.
   """
+  if isinstance(error, MemoryError) or 'Out of memory all' in str(error):
+    return 'memory does not suffice: ' + ' '.join(str(error).split()), 2
   if isinstance(error, OSError):
     number, path = error.errno, error.filename
   else:

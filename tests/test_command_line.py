@@ -241,6 +241,31 @@ def test_mistakes_of_compilation(name):
   assert said in fails(*args, module='compile')
 
 
+OUTPUTS = {
+  'metrics': ('evaluate', ['--workdir=nowhere', '--json={}']),
+  'scores': ('evaluate', ['--workdir=nowhere', '--scores={}']),
+  'figures': ('benchmark', ['paper', '--quick', '--json={}']),
+  'picture': ('graph', ['--bundle=nowhere', '--plot={}']),
+  'vectors': ('graph', ['--bundle=nowhere', '--save_vectors={}']),
+}
+
+
+@pytest.mark.parametrize('name', OUTPUTS)
+def test_what_is_no_file_is_not_written(name, tmp_path):
+  module, args = OUTPUTS[name]
+  line = fails(*(a.format(tmp_path) for a in args), module=module)
+  assert line.endswith(f'={tmp_path}: is no file')
+  assert list(tmp_path.parent.glob('*.draft')) == []
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+  pipe = tmp_path / 'pipe'
+  os.mkfifo(pipe)
+  line = fails('--workdir=nowhere', f'--json={pipe}', module='evaluate')
+  assert line.endswith(f'--json={pipe}: is no file')
+  assert pipe.is_fifo()
+
+
 def test_no_checkpoint(tmp_path):
   line = fails(f'--workdir={tmp_path}', module='evaluate')
   assert 'has no checkpoint' in line
@@ -288,6 +313,16 @@ RAISED = {
     "raise OSError(errno.ENOTCONN, 'x', '/mnt/b/f')",
     1,
     'error: /mnt/b/f: Transport endpoint is not connected\n',
+  ),
+  'memory': (
+    "raise MemoryError('Unable to allocate 9 GiB')",
+    2,
+    'error: memory does not suffice: Unable to allocate 9 GiB\n',
+  ),
+  'memory of a device': (
+    "raise RuntimeError('Out of memory allocating 9 bytes.')",
+    2,
+    'error: memory does not suffice: Out of memory allocating 9 bytes.\n',
   ),
   'in words': (
     """raise ValueError('Error writing local file "/d/params": Failed to'
