@@ -31,6 +31,7 @@ from launch import command_line
 from morning_jax import errors
 from morning_jax.benchmark import harness
 from morning_jax.benchmark import registry
+from morning_jax.benchmark import scaling
 from morning_jax.reporting import benchmarks
 from morning_jax.reporting import console
 
@@ -62,8 +63,9 @@ _FOLDER = flags.DEFINE_string(
   'Where checkpoint writes, on the disk to measure; the temporary folder if'
   ' unset. Example: --folder=/mnt/disk',
 )
+_MOST = 2**31 - 1
 _NUMBERS = {
-  name: flags.DEFINE_integer(name, None, text, lower_bound=1)
+  name: flags.DEFINE_integer(name, None, text, lower_bound=1, upper_bound=_MOST)
   for name, text in {
     'repeats': f'How often to measure each; {_DEFAULT.repeats} if unset.',
     'epochs': 'paper: epochs of 211 steps; 1 on a CPU, else 100 if unset.',
@@ -103,11 +105,17 @@ _QUICK_SIZES: dict[str, Any] = {
 
 
 def _integers(name: str, words: list[str]) -> tuple[int, ...]:
-  if not words or not all(w.isdigit() and int(w) for w in words):
+  if not words or not all(w.isdecimal() and int(w) for w in words):
     raise errors.UserError(
       f'--{name}={",".join(words)}: is no list of whole numbers above 0'
     )
-  return tuple(map(int, words))
+  values = tuple(map(int, words))
+  least = scaling.LEAST_ACCOUNTS if name == 'accounts' else 1
+  if min(values) < least or max(values) > _MOST:
+    raise errors.UserError(
+      f'--{name}={",".join(words)}: is not in {least}..{_MOST}'
+    )
+  return values
 
 
 def _options() -> harness.Options:
@@ -138,10 +146,7 @@ def main(argv: list[str]) -> None:
     )
   names = registry.choose(argv[1])
   options = _options()
-  if _JSON.value:
-    folder = pathlib.Path(_JSON.value).resolve().parent
-    if not folder.is_dir():
-      raise errors.UserError(f'--json={_JSON.value}: its folder does not exist')
+  command_line.check_output_file('json', _JSON.value)
   rates, figures = registry.run(names, options)
   records: dict[str, list[dict[str, Any]]] = {}
   for figure in figures:

@@ -1,7 +1,8 @@
 """How every launcher starts: flags, configuration, errors in one line.
 
-A mistake of the user ends in one line on stderr and exit code 2; `--help` ends
-with 0, as does a run that was stopped by SIGTERM after it saved.
+A mistake of the user ends in one line on stderr and exit code 2; what may pass
+when run again, in one line and 1; `--help` ends with 0, as does a run that was
+stopped by SIGTERM after it saved.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from absl import logging
 import jax
 from ml_collections import config_flags
 
+from launch import system_errors
 from morning_jax import errors
 
 DEFAULT_CONFIG = str(
@@ -125,6 +127,21 @@ def _flat(fields: dict[str, Any], prefix: str = '') -> dict[str, Any]:
   return out
 
 
+def check_output_file(flag: str, path: str | None) -> None:
+  """Checks, before the work, that its result can be written to a file.
+
+  Raises:
+    UserError: there is no such folder, or something else than a file is there.
+  """
+  if not path:
+    return
+  file = pathlib.Path(path)
+  if not file.absolute().parent.is_dir():
+    raise errors.UserError(f'--{flag}={path}: its folder does not exist')
+  if file.exists() and not file.is_file():  # a folder, or a device
+    raise errors.UserError(f'--{flag}={path}: is no file')
+
+
 def _keep_programs(folder: str) -> None:
   """Keeps every compiled program in a folder, however fast it compiled.
 
@@ -144,9 +161,32 @@ def _keep_programs(folder: str) -> None:
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
 
 
-def _fail(message: str) -> NoReturn:
+def _is_told_twice(record: Any) -> bool:
+  """Tells whether Orbax logs an exception that it raises as well."""
+  return bool(record.exc_info) and 'orbax' in record.pathname
+
+
+def _fail(message: str, *, code: int = 2) -> NoReturn:
   print(f'error: {" ".join(message.split())}', file=sys.stderr, flush=True)
-  sys.exit(2)
+  sys.exit(code)
+
+
+def _fail_for_system(error: Exception) -> None:
+  """Ends with one line where the system refused or failed; else returns."""
+  found = system_errors.explain(error)
+  if found is not None:
+    line, code = found
+    print(f'error: {line}', file=sys.stderr, flush=True)
+    # What is still open would fail once more, each with a traceback.
+    os._exit(code)
+
+
+def _give_up_stdout() -> None:
+  """Where stdout can't be written, drops what is left for the end."""
+  try:
+    sys.stdout.flush()
+  except OSError:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parse_flags(argv: list[str], *, arguments: int = 0) -> list[str]:
@@ -175,8 +215,11 @@ def run(
   """Parses the flags and runs `main`; never returns.
 
   Args:
-    main: takes argv and returns the exit code, None for 0. A
-      `errors.UserError` that it raises is printed as one line, exit code 2.
+    main: takes argv and returns the exit code, None for 0. What it raises is
+      printed as one line: an `errors.UserError`, and an OSError that names a
+      path or a disk that can't be used, with exit code 2; an
+      `errors.TransientError`, and an OSError of a mount or a connection, with
+      1. Any other exception keeps its traceback.
     arguments: how many words without `--` there may be.
   """
 
@@ -184,19 +227,27 @@ def run(
     try:
       if _COMPILATION_CACHE.value:
         _keep_programs(_COMPILATION_CACHE.value)
-      return main(argv)
+      code = main(argv)
+      sys.stdout.flush()  # here, where it can fail in one line
+      return code
     except errors.UserError as e:
       _fail(str(e))
+    except errors.TransientError as e:
+      _fail(str(e), code=1)
     except KeyboardInterrupt:
       print('stopped from the keyboard', file=sys.stderr)
       sys.exit(130)
-    except BrokenPipeError:
-      # The reader of a pipe went away: nothing more can be said.
-      os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of a pipe went away
+      _give_up_stdout()
       return 1
+    except Exception as e:
+      _give_up_stdout()
+      _fail_for_system(e)
+      raise
 
   logging.set_verbosity(logging.ERROR)
   logging.use_absl_handler()
+  logging.get_absl_handler().addFilter(lambda r: not _is_told_twice(r))
   app.run(
     guarded,
     flags_parser=functools.partial(_parse_flags, arguments=arguments),

@@ -24,6 +24,7 @@ import ml_collections
 from launch import command_line
 from morning_jax import abstract_data
 from morning_jax import ahead_of_time
+from morning_jax import config_check
 from morning_jax import errors
 from morning_jax.reporting import compilation
 from morning_jax.reporting import console
@@ -98,6 +99,7 @@ def main(argv: list[str]) -> int:
   # Programs for devices that are not there can't be read back.
   jax.config.update('jax_enable_compilation_cache', False)
   config = _CONFIG.value
+  config_check.check(config)
   sizes = abstract_data.Sizes(
     **{name: flag.value for name, flag in _SIZES.items()}, features=_features()
   )
@@ -112,6 +114,7 @@ def main(argv: list[str]) -> int:
     changed = sizes
     if name == 'batch_size':
       changed_config.train.batch_size = value
+      config_check.check(changed_config)
     else:
       one: dict[str, Any] = {name: value}
       changed = dataclasses.replace(sizes, **one)

@@ -8,13 +8,10 @@ Examples:
 
 from __future__ import annotations
 
-import pathlib
-
 from absl import flags
 
 from launch import command_line
 from launch import processes
-from morning_jax import errors
 from morning_jax import evaluate
 from morning_jax import working_folder
 from morning_jax.reporting import console
@@ -42,17 +39,12 @@ _SCORES = flags.DEFINE_string(
 )
 
 
-def _check_writable(flag: str, path: str | None) -> None:
-  if path is not None and not pathlib.Path(path).resolve().parent.is_dir():
-    raise errors.UserError(f'--{flag}={path}: its folder does not exist')
-
-
 def main(argv: list[str]) -> None:
   """Runs the job that the flags name."""
   del argv
   processes.join()
-  _check_writable('json', _JSON.value)
-  _check_writable('scores', _SCORES.value)
+  command_line.check_output_file('json', _JSON.value)
+  command_line.check_output_file('scores', _SCORES.value)
   results = evaluate.evaluate(
     _WORKDIR.value,
     bundle=_BUNDLE.value,

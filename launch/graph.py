@@ -121,6 +121,8 @@ def _vectors(
 def main(argv: list[str]) -> None:
   """Prints the graph and, where asked for, neighbours and a picture."""
   del argv
+  command_line.check_output_file('plot', _PLOT.value)
+  command_line.check_output_file('save_vectors', _SAVE_VECTORS.value)
   dataset = bundle.read_bundle(_BUNDLE.value)
   if _EDGES.value and dataset.attributes is not None:
     graph = edge_list.read_edge_list(_EDGES.value, dataset.attributes)

@@ -15,8 +15,9 @@
 # they share goes on from its newest checkpoint.
 #
 # Ends with 0 when all workers have; with 2, at once, when a worker says that the
-# command is a mistake (exit code 2); with 75 when the TPU is gone (preempted):
-# create it again, then run the same line; with 1 when --restarts are used up.
+# command is a mistake (exit code 2), or gcloud can not describe the TPU; with 75
+# when the TPU is gone (preempted): create it again, then run the same line; with
+# 1 when --restarts are used up, or gcloud fails for long between two of them.
 # Ctrl-C or SIGTERM is passed on to the workers, which save before they stop.
 set -uo pipefail
 
@@ -55,9 +56,32 @@ command -v gcloud >/dev/null || fail 'gcloud is not installed; see https://cloud
 where=("$tpu" "--zone=$zone")
 [ -z "$project" ] || where+=("--project=$project")
 
-# Asks what gcloud knows of the TPU; nothing where it does not exist any more.
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+
+pause() { sleep "${POD_RESTART_SECONDS:-10}"; }
+
+# Asks gcloud for one thing about the TPU and sets `answer`; ends where the TPU is
+# gone or gcloud fails. Between two attempts a failure may pass: it asks again.
 describe() {
-  gcloud compute tpus tpu-vm describe "${where[@]}" --format="value($1)" 2>/dev/null
+  local left=$((attempt > 0 ? 5 : 0))
+  until answer=$(gcloud compute tpus tpu-vm describe "${where[@]}" --format="value($1)" </dev/null 2>"$said"); do
+    if [ -n "$stopping" ]; then exit 130; fi
+    cat "$said" >&2
+    if grep -q NOT_FOUND "$said"; then is_gone gone; fi
+    if [ "$attempt" -eq 0 ]; then fail "gcloud can not describe the TPU $tpu"; fi
+    if [ "$left" -eq 0 ]; then
+      echo "gave up: gcloud can not describe the TPU $tpu" >&2
+      exit 1
+    fi
+    left=$((left - 1))
+    pause
+  done
+}
+
+is_gone() {
+  echo "the TPU $tpu is $1; create it again, then run the same command: it goes on from the newest checkpoint" >&2
+  exit 75
 }
 
 # Runs a script on one worker; stdin stays closed, so that ssh does not take ours.
@@ -111,12 +135,10 @@ trap stop_all INT TERM
 
 for ((attempt = 0; attempt <= restarts; attempt++)); do
   if [ -n "$stopping" ]; then exit 130; fi
-  state=$(describe state)
-  if [ "$state" != READY ]; then
-    echo "the TPU $tpu is ${state:-gone}; create it again, then run the same command: it goes on from the newest checkpoint" >&2
-    exit 75
-  fi
-  workers=$(describe 'networkEndpoints[].ipAddress' | tr ';,' '\n\n' | grep -c .)
+  describe state
+  [ "$answer" = READY ] || is_gone "${answer:-gone}"
+  describe 'networkEndpoints[].ipAddress'
+  workers=$(tr ';,' '\n\n' <<<"$answer" | grep -c .)
   [ "$workers" -gt 0 ] || fail "gcloud lists no worker of $tpu"
   pids=() enders=()
   for ((w = 0; w < workers; w++)); do
@@ -132,14 +154,12 @@ for ((attempt = 0; attempt <= restarts; attempt++)); do
       wait "${pids[w]}"
       code=$?
       pids[w]='' left=$((left - 1))
-      if [ "$code" -eq 0 ]; then continue; fi
+      # What a worker that is being ended ends with says nothing of the command.
+      if [ "$code" -eq 0 ] || [ -n "$ending$stopping" ]; then continue; fi
       [ "$worst" -eq 2 ] || worst=$code
-      # What went wrong on one worker is a mistake of the command's only if it
-      # said so before we ended it.
-      [ -z "$ending$stopping" ] || continue
-      ending=1
       echo "worker $w ended with code $code" >&2
     done
+    [ "$worst" -eq 0 ] || ending=1
     if [ -n "$stopping" ]; then
       end_workers 120
     elif [ -n "$ending" ]; then
@@ -153,7 +173,7 @@ for ((attempt = 0; attempt <= restarts; attempt++)); do
   if [ "$worst" -eq 2 ]; then exit 2; fi
   [ "$attempt" -lt "$restarts" ] || break
   echo "restart $((attempt + 1)) of $restarts" >&2
-  sleep "${POD_RESTART_SECONDS:-10}"
+  pause
 done
 echo "gave up after $restarts restarts" >&2
 exit 1

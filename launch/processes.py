@@ -68,8 +68,8 @@ def join() -> None:
   Must run before JAX computes anything.
 
   Raises:
-    UserError: only a part of what is needed is given, or the others can't be
-      reached.
+    UserError: only a part of what is needed is given.
+    TransientError: the others can't be reached, late or dead as they are.
   """
   if _WITH.value == 'off':
     return
@@ -103,7 +103,10 @@ def join() -> None:
   except (ValueError, RuntimeError) as e:
     if _WITH.value == 'auto' and not explicit and 'should be defined' in str(e):
       return  # a TPU without a slice around it
-    raise errors.UserError(
+    error = (
+      errors.UserError if isinstance(e, ValueError) else errors.TransientError
+    )
+    raise error(
       f'can not join the other processes: {str(e).splitlines()[0]};'
       ' --distributed=off runs alone'
     ) from None

@@ -18,6 +18,7 @@ from absl import flags
 
 from launch import command_line
 from launch import processes
+from morning_jax import config_check
 from morning_jax import cross_validation
 from morning_jax import processes as processes_lib
 from morning_jax import train
@@ -37,6 +38,7 @@ def main(argv: list[str]) -> None:
   del argv
   processes.join()
   config = _CONFIG.value
+  config_check.check(config)  # before brands are dealt
   now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
   workdir = _WORKDIR.value or processes_lib.text_of_first(f'runs/morning-{now}')
   if config.data.folds and config.data.fold < 0:

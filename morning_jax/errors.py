@@ -1,4 +1,4 @@
-"""The error that a mistake of the user ends in."""
+"""The errors whose text is all that the user needs to see."""
 
 
 class UserError(Exception):
@@ -6,4 +6,12 @@ class UserError(Exception):
 
   Launchers print it as one line and exit with code 2. The text names the file,
   row or flag at fault and what would be right.
+  """
+
+
+class TransientError(Exception):
+  """A failure of what is around the program; it may pass when run again.
+
+  Launchers print its text as one line and exit with code 1, upon which
+  launch/pod.sh starts again.
   """

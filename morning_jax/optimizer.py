@@ -11,6 +11,8 @@ import optax
 
 from morning_jax import errors
 
+_MOST_STEPS = 2**31 - 1  # 32 bits on device
+
 
 def _scale_by_adam_tf1(
   eps: float, b1: float = 0.9, b2: float = 0.999
@@ -148,10 +150,16 @@ def plan(config: ml_collections.ConfigDict, num_positives: int) -> Plan:
     The plan.
 
   Raises:
-    UserError: the optimizer or its schedule is unknown.
+    UserError: the optimizer or its schedule is unknown, or the steps are too
+      many to count.
   """
   steps_per_epoch = max(1, num_positives // config.train.batch_size)
   num_steps = config.train.epochs * steps_per_epoch
+  if num_steps > _MOST_STEPS:
+    raise errors.UserError(
+      f'config.train.epochs={config.train.epochs} of {steps_per_epoch:,} steps'
+      f' each: {_MOST_STEPS:,} steps at most'
+    )
   schedule = make_schedule(
     config.optimizer, steps_per_epoch=steps_per_epoch, num_steps=num_steps
   )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-import math
 import pathlib
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from morning_jax import accounts as accounts_lib
 from morning_jax import checkpoint
+from morning_jax import config_check
 from morning_jax import errors
 from morning_jax import fitted as fitted_lib
 from morning_jax import optimizer as optimizer_lib
@@ -34,23 +34,6 @@ from morning_jax.reporting import console
 
 class DivergedError(errors.UserError):
   """Training met a number that is not finite."""
-
-
-def _check_numbers(config: ml_collections.ConfigDict) -> None:
-  at_least_one = {
-    'train.batch_size': config.train.batch_size,
-    'train.epochs': config.train.epochs,
-    'train.steps_per_call': config.train.steps_per_call,
-    'evaluation.batch_size': config.evaluation.batch_size,
-  }
-  for field, value in at_least_one.items():
-    if value < 1:
-      raise errors.UserError(f'config.{field}={value} must be at least 1')
-  if not 0 < config.evaluation.every_epochs < math.inf:
-    raise errors.UserError(
-      f'config.evaluation.every_epochs={config.evaluation.every_epochs} must be'
-      ' a number above 0'
-    )
 
 
 @dataclasses.dataclass
@@ -87,7 +70,7 @@ class Run:
     data_fingerprint: str,
     workdir: pathlib.Path,
   ):
-    _check_numbers(config)
+    config_check.check(config)
     step_input.check(config)
     self.config = config
     self.dataset = dataset

@@ -192,6 +192,24 @@ def test_the_quick_world_of_noise_is_what_was_asked_for():
   assert world.accounts.roles[pairs[:, 1]].tolist() == [1] * 100
 
 
+def test_the_smallest_world_of_noise_can_be_trained_on():
+  work = scaling._prepare(scaling.LEAST_ACCOUNTS, 10_000, devices=1, quick=True)
+  assert math.isfinite(float(work.run(1)['loss'][0]))
+
+
+def test_an_epoch_has_no_more_pieces_than_steps():
+  options = dataclasses.replace(QUICK, repeats=300)
+  figure, _ = registry.BENCHMARKS['paper'](options, RATES)
+  assert figure.parameters['steps'] == 211
+
+
+@pytest.mark.parametrize('variant', ['', 'paper'])
+def test_what_rates_limit_runs_on_the_device_they_are_of(variant, small):
+  assert jax.device_count() > 1
+  work = workload.prepare(workload.recipe(variant), small)
+  assert list(work.mesh.devices.flat) == jax.devices()[:1]
+
+
 def test_peak_memory_of_a_call():
   np.ones(1 << 26).sum()  # 512 MiB, before: no part of the peak
   peak = memory.peak_beyond(lambda: np.ones(1 << 24).sum())  # 128 MiB
@@ -346,6 +364,8 @@ MISTAKES = {
   'no folder': (['paper', '--json=nowhere/f.json'], 'does not exist'),
   'list': (['checkpoint', '--parameters=10,many'], 'whole numbers above 0'),
   'out of range': (['paper', '--epochs=0'], 'epochs'),
+  'too few': (['scaling', '--accounts=99'], '--accounts=99: is not in 100..'),
+  'too many': (['training', f'--batch_sizes={2**31}'], 'is not in 1..'),
 }
 
 

@@ -1,6 +1,9 @@
 """Mistakes end in one line and exit code 2, and nothing is written."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -52,6 +55,18 @@ FLAGS = {
   'out of range': (['--config.train.batch_size=0'], 'at least 1'),
   'unknown value': (['--config.model.encoder=resdual'], 'residual'),
   'mesh': (['--config.mesh.data=3'], 'needs 3 devices, there are 1'),
+  'infinite': (
+    ['--config.evaluation.every_epochs=inf'],
+    'config.evaluation.every_epochs=inf is not finite',
+  ),
+  'a seed below 0, of folds': (
+    ['--config.seed=-1', '--config.data.folds=2'],
+    'config.seed=-1 must be at least 0',
+  ),
+  'too many steps': (
+    [f'--config.train.epochs={2**31 - 1}', '--config.train.batch_size=16'],
+    'steps at most',
+  ),
 }
 
 
@@ -213,6 +228,184 @@ def test_mistakes_of_evaluation(trained, name):
   assert said in fails(f'--workdir={trained}', *args, module='evaluate')
 
 
+COMPILE = {
+  'out of range': (
+    ['--topology=v5e:2x2', '--config.train.batch_size=0'],
+    'config.train.batch_size=0 must be at least 1',
+  ),
+  'no chips': (['--topology=v5e:0x4'], 'is no chip and shape as in v5e:4x4'),
+}
+
+
+@pytest.mark.parametrize('name', COMPILE)
+def test_mistakes_of_compilation(name):
+  args, said = COMPILE[name]
+  assert said in fails(*args, module='compile')
+
+
+OUTPUTS = {
+  'metrics': ('evaluate', ['--workdir=nowhere', '--json={}']),
+  'scores': ('evaluate', ['--workdir=nowhere', '--scores={}']),
+  'figures': ('benchmark', ['paper', '--quick', '--json={}']),
+  'picture': ('graph', ['--bundle=nowhere', '--plot={}']),
+  'vectors': ('graph', ['--bundle=nowhere', '--save_vectors={}']),
+}
+
+
+@pytest.mark.parametrize('name', OUTPUTS)
+def test_what_is_no_file_is_not_written(name, tmp_path):
+  module, args = OUTPUTS[name]
+  line = fails(*(a.format(tmp_path) for a in args), module=module)
+  assert line.endswith(f'={tmp_path}: is no file')
+  assert list(tmp_path.parent.glob('*.draft')) == []
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+  pipe = tmp_path / 'pipe'
+  os.mkfifo(pipe)
+  line = fails('--workdir=nowhere', f'--json={pipe}', module='evaluate')
+  assert line.endswith(f'--json={pipe}: is no file')
+  assert pipe.is_fifo()
+
+
 def test_no_checkpoint(tmp_path):
   line = fails(f'--workdir={tmp_path}', module='evaluate')
   assert 'has no checkpoint' in line
+
+
+def run_script(script: str, *args: str, stdout: str | None = None):
+  with open(stdout or os.devnull, 'w') as out:
+    return subprocess.run(
+      [sys.executable, '-c', script, *args],
+      cwd=runs.ROOT,
+      env={**runs.environment(), 'PYTHONUNBUFFERED': ''},
+      stdout=out,
+      stderr=subprocess.PIPE,
+      text=True,
+      check=False,
+    )
+
+
+def run_main(body: str, **kwargs):
+  """Runs a launcher whose `main` has this body."""
+  return run_script(
+    'import errno\n'
+    'from launch import command_line\n'
+    'from morning_jax import errors\n'
+    f'def main(argv):\n  {body}\n'
+    'command_line.run(main)\n',
+    **kwargs,
+  )
+
+
+RAISED = {
+  'a mistake': ("raise errors.UserError('no\\nx')", 2, 'error: no x\n'),
+  'may pass': ("raise errors.TransientError('late')", 1, 'error: late\n'),
+  'a path': (
+    "open('README.md/x', 'w')",
+    2,
+    'error: README.md/x: Not a directory\n',
+  ),
+  'a disk': (
+    "raise OSError(errno.ENOSPC, 'x')",
+    2,
+    'error: No space left on device\n',
+  ),
+  'a mount': (
+    "raise OSError(errno.ENOTCONN, 'x', '/mnt/b/f')",
+    1,
+    'error: /mnt/b/f: Transport endpoint is not connected\n',
+  ),
+  'memory': (
+    "raise MemoryError('Unable to allocate 9 GiB')",
+    2,
+    'error: memory does not suffice: Unable to allocate 9 GiB\n',
+  ),
+  'memory of a device': (
+    "raise RuntimeError('Out of memory allocating 9 bytes.')",
+    2,
+    'error: memory does not suffice: Out of memory allocating 9 bytes.\n',
+  ),
+  'in words': (
+    """raise ValueError('Error writing local file "/d/params": Failed to'
+      " write 3737 bytes: No space left on device [os_error_code='28']")""",
+    2,
+    'error: /d/params: No space left on device\n',
+  ),
+}
+
+
+@pytest.mark.parametrize('name', RAISED)
+def test_what_main_raises_is_one_line(name):
+  body, code, line = RAISED[name]
+  done = run_main(body)
+  assert (done.returncode, done.stderr) == (code, line)
+
+
+@pytest.mark.parametrize(
+  'body', ["raise ValueError('bug')", "raise OSError(errno.EBADF, 'bug')"]
+)
+def test_a_bug_keeps_its_traceback(body):
+  done = run_main(body)
+  assert done.returncode == 1
+  assert 'Traceback' in done.stderr and 'in main' in done.stderr
+
+
+def test_a_full_disk_under_stdout_is_told():
+  if not os.path.exists('/dev/full'):
+    pytest.skip('no /dev/full')
+  done = run_main("print('x')", stdout='/dev/full')
+  assert (done.returncode, done.stderr) == (
+    2,
+    'error: No space left on device\n',
+  )
+
+
+def test_a_reader_that_went_away_is_no_error():
+  reader, writer = os.pipe()
+  os.close(reader)
+  done = run_main("print('x')", stdout=f'/proc/self/fd/{writer}')
+  os.close(writer)
+  assert (done.returncode, done.stderr) == (1, '')
+
+
+def test_a_disk_that_is_full_ends_training_in_one_line(bundle, tmp_path):
+  command = runs.command(
+    '--config=configs/morning.py:smoke',
+    '--config.train.epochs=1',
+    f'--config.data.bundle={bundle}',
+    f'--workdir={tmp_path}/run',
+  )
+  done = subprocess.run(
+    ['bash', '-c', 'ulimit -f 40; exec "$@"', 'bash', *command],
+    cwd=runs.ROOT,
+    env=runs.environment(),
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 2, done.stderr
+  last = done.stderr.splitlines()[-1]
+  assert last.startswith(f'error: {tmp_path}/run/checkpoints/')
+  assert last.endswith(': File too large')
+
+
+@pytest.mark.parametrize(
+  ('raised', 'code'), [('RuntimeError', 1), ('ValueError', 2)]
+)
+def test_peers_that_are_late_are_no_mistake(raised, code):
+  script = (
+    'import jax\n'
+    'from launch import command_line, processes\n'
+    'def initialize(**_):\n'
+    f'  raise {raised}("no\\nmore")\n'
+    'jax.distributed.initialize = initialize\n'
+    'command_line.run(lambda argv: processes.join())\n'
+  )
+  flags = ['--coordinator_address=x:1', '--num_processes=2', '--process_id=0']
+  done = run_script(script, *flags)
+  assert (done.returncode, done.stderr) == (
+    code,
+    'error: can not join the other processes: no; --distributed=off runs'
+    ' alone\n',
+  )

@@ -16,6 +16,12 @@ _GCLOUD = """#!/usr/bin/env bash
 set -u
 args="$*"
 case $args in
+  "compute tpus tpu-vm describe "*)
+    # `failures` holds how often to fail, `message` what to say then.
+    n=$(cat "$FAKE/failures" 2>/dev/null || echo 0)
+    if [ "$n" -gt 0 ]; then
+      echo $((n - 1)) >"$FAKE/failures"; cat "$FAKE/message" >&2; exit 1
+    fi ;;&
   "compute tpus tpu-vm describe "*"--format=value(state)") cat "$FAKE/state" ;;
   "compute tpus tpu-vm describe "*) cat "$FAKE/endpoints" ;;
   "compute tpus tpu-vm ssh "*)
@@ -169,6 +175,63 @@ def test_a_folder_that_is_not_there(tpu):
   code, _, stderr = pod(tpu, '--dir=elsewhere', '--', 'true')
   assert code == 2
   assert 'error: no folder elsewhere on worker 0' in stderr
+
+
+def fail_to_describe(tpu: pathlib.Path, times: int, message: str) -> None:
+  (tpu / 'failures').write_text(f'{times}\n')
+  (tpu / 'message').write_text(f'ERROR: (gcloud.describe) {message}\n')
+
+
+def test_a_tpu_that_does_not_exist_is_gone(tpu):
+  fail_to_describe(tpu, 1, "NOT_FOUND: Resource 't' was not found")
+  code, stdout, stderr = pod(tpu, '--', 'true')
+  assert (code, stdout) == (75, '')
+  first, second = stderr.splitlines()
+  assert first.endswith("NOT_FOUND: Resource 't' was not found")
+  assert second.startswith('the TPU t is gone; create it again')
+
+
+def test_gcloud_that_fails_at_the_start_is_a_mistake(tpu):
+  fail_to_describe(tpu, 1, 'PERMISSION_DENIED: log in first')
+  code, stdout, stderr = pod(tpu, '--', 'true')
+  assert (code, stdout) == (2, '')
+  assert stderr.splitlines() == [
+    'ERROR: (gcloud.describe) PERMISSION_DENIED: log in first',
+    'error: gcloud can not describe the TPU t',
+  ]
+
+
+# Fails once, and with it from then on so many questions to gcloud.
+_FAILS_ONCE = (
+  'if [ -e $FAKE/ran ]; then exit 0; fi; touch $FAKE/ran;'
+  ' echo %d >$FAKE/failures; exit 134'
+)
+
+
+@pytest.mark.parametrize(('failures', 'code'), [(5, 0), (6, 1)])
+def test_gcloud_may_fail_for_a_while_between_attempts(tpu, failures, code):
+  (tpu / 'endpoints').write_text('10.0.0.1\n')
+  fail_to_describe(tpu, 0, 'UNAVAILABLE: no network')
+  script = _FAILS_ONCE % failures
+  ended, _, stderr = pod(tpu, '--', 'bash', '-c', script)
+  assert ended == code, stderr
+  assert stderr.count('UNAVAILABLE: no network') == failures
+  gave_up = 'gave up: gcloud can not describe the TPU t'
+  assert (stderr.splitlines()[-1] == gave_up) == bool(code)
+
+
+def test_what_an_ended_worker_says_is_no_mistake(tpu):
+  # Worker 1 crashes; worker 0 takes its end for a mistake. Then both are well.
+  script = (
+    'if [ -e $FAKE/ran ]; then exit 0; fi;'
+    ' if [ $JAX_PROCESS_ID = 1 ]; then'
+    ' until [ -e $FAKE/up ]; do sleep 0.1; done; touch $FAKE/ran; exit 134; fi;'
+    ' trap "exit 2" TERM; touch $FAKE/up; while :; do sleep 0.1; done'
+  )
+  code, _, stderr = pod(tpu, '--', 'bash', '-c', script)
+  assert code == 0, stderr
+  assert 'worker 1 ended with code 134' in stderr
+  assert 'restart 1 of 20' in stderr and 'restart 2 of 20' not in stderr
 
 
 @pytest.mark.parametrize(

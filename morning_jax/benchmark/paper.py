@@ -25,7 +25,7 @@ def run(
   """Measures the recipe's steps, after compilation and without evaluation.
 
   Args:
-    options: `bundle`, `epochs`, `quick`.
+    options: `bundle`, `epochs`, `quick`, `repeats`.
     rates: of this machine.
 
   Yields:
@@ -38,7 +38,9 @@ def run(
     config, workload.load(options.bundle, quick=options.quick)
   )
   # A short run is timed in several pieces, or it would have no spread.
-  pieces = 1 if epochs >= options.repeats else options.repeats
+  pieces = min(options.repeats, STEPS_PER_EPOCH)
+  if epochs >= options.repeats:
+    pieces = 1
   length = STEPS_PER_EPOCH // pieces
   count = epochs * pieces
   jax.block_until_ready(work.run(length))

@@ -21,6 +21,8 @@ from morning_jax.benchmark import workload
 # Smaller features than the embedded world's: a million accounts have to fit.
 _SIZES = {'content_image': 128, 'content_text': 22, 'attribute_embedding': 128}
 _ACCOUNTS_PER_BRAND = 20
+# With fewer, brands may share all their influencers: none ranks below.
+LEAST_ACCOUNTS = 100
 _PAIRS = 10_000
 _STEPS = 50  # of one dispatch, as the recipe has it
 
@@ -29,7 +31,7 @@ def world(accounts: int, pairs: int) -> accounts_lib.Dataset:
   """Makes a data set of noise, of any size, in seconds.
 
   Args:
-    accounts: how many; one of 20 is a brand.
+    accounts: how many, at least `LEAST_ACCOUNTS`; one of 20 is a brand.
     pairs: how many cooperations, spread evenly; fewer where there are not so
       many.
   """

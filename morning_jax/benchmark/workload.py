@@ -33,16 +33,18 @@ def load(bundle: str | None, *, quick: bool) -> accounts_lib.Dataset:
 
 
 def recipe(variant: str, *, quick: bool = False) -> ml_collections.ConfigDict:
-  """Returns a configuration whose attribute perspective takes embeddings.
+  """Returns a configuration for one device, the one whose rates are known.
+
+  Its attribute perspective takes embeddings.
 
   Args:
     variant: of configs/morning.py.
-    quick: whether to make every layer small, on one device.
+    quick: whether to make every layer small.
   """
   config = config_lib.get_config(variant)
   config.model.attribute.encoder = 'embedding'
+  config.mesh.data = 1
   if quick:
-    config.mesh.data = 1
     for field in ('image_widths', 'text_widths', 'attribute_widths'):
       widths = config.model[field]
       config.model[field] = (16,) * len(widths)
