@@ -3,34 +3,25 @@
 Ranking for a brand is maximum inner product search (SPEC section 6). The search
 is exact: float32 products of full precision, and of equal scores the lower row
 comes first, whatever the blocks or shards. Memory is bounded by a block: a
-catalogue may be a memory-mapped file that is larger than memory.
-
-On disk a catalogue is one `.npy` array [M, D]: float32, or uint16 with the bit
-patterns of bfloat16 (NumPy has no such type). `open_catalogue` reads both.
+catalogue may be a memory-mapped file that is larger than memory
+(`catalogue.open_catalogue`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import functools
-import json
-import os
-import pathlib
 from typing import Any, NamedTuple
 
 import jax
 from jax import numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
-import numpy as np
 
-from morning_jax import errors
 from morning_jax import sharding
 
 _BLOCK_BYTES = 1 << 28
 # On a CPU, a larger block is memory fresh from the system, page by page, which
 # takes longer than the product; smaller ones are reused.
 _BLOCK_BYTES_CPU = 1 << 24
-_DTYPES = {'float32': np.float32, 'bfloat16': np.uint16}
 
 
 class TopK(NamedTuple):
@@ -197,104 +188,3 @@ def top_k_sharded(
     check_vma=False,
   )
   return jax.jit(search)(brand_BxD, catalogue_MxD)
-
-
-def open_catalogue(path: str | os.PathLike[str]) -> np.ndarray:
-  """Opens a catalogue, memory-mapped: float32 or bfloat16 [M, D].
-
-  Raises:
-    UserError: the file is no catalogue.
-  """
-  try:
-    array = np.load(path, mmap_mode='r', allow_pickle=False)
-  except (OSError, ValueError) as e:
-    raise errors.UserError(f'{path}: is no catalogue: {e}') from None
-  if array.ndim != 2 or array.dtype not in (np.float32, np.uint16):
-    raise errors.UserError(
-      f'{path}: holds {array.dtype} {array.shape}, no float32 or uint16 [M, D]'
-    )
-  return array.view(jnp.bfloat16) if array.dtype == np.uint16 else array
-
-
-def encode_catalogue(
-  encode: Callable[[int, int], Any],
-  path: str | os.PathLike[str],
-  *,
-  num_rows: int,
-  width: int,
-  fingerprint: str,
-  batch_rows: int = 1024,
-  dtype: str = 'float32',
-  advance: Callable[[int], None] = lambda rows: None,
-) -> np.ndarray:
-  """Encodes a catalogue into a file, batch by batch, from where it stopped.
-
-  Until it is complete, the rows lie in `<path>.part`. `<path>.json` says of
-  what and how many are done; started again, it goes on from there.
-
-  Args:
-    encode: (first row, last row + 1) -> [rows, D].
-    path: the file; `.npy`.
-    num_rows: M.
-    width: D.
-    fingerprint: of the model and its accounts: what was begun with another one
-      is begun anew.
-    batch_rows: rows encoded at a time.
-    dtype: 'float32' or 'bfloat16'.
-    advance: called with the number of rows done, for progress.
-
-  Returns:
-    The catalogue, memory-mapped.
-
-  Raises:
-    ValueError: the type is unknown, or `encode` returns another shape.
-  """
-  if dtype not in _DTYPES:
-    raise ValueError(f'dtype {dtype!r} is none of {", ".join(_DTYPES)}')
-  path = pathlib.Path(path)
-  part, note = (
-    path.with_name(path.name + '.part'),
-    path.with_name(path.name + '.json'),
-  )
-  wanted = {
-    'num_rows': num_rows,
-    'width': width,
-    'dtype': dtype,
-    'fingerprint': fingerprint,
-  }
-  done = 0
-  if note.exists():
-    stored = json.loads(note.read_text('utf-8'))
-    begun = stored.pop('done')
-    done = begun if stored == wanted else 0
-  if done == num_rows and path.exists():
-    return open_catalogue(path)
-  if not part.exists():
-    done = 0
-  rows = np.lib.format.open_memmap(
-    part,
-    mode='r+' if done else 'w+',
-    dtype=_DTYPES[dtype],
-    shape=(num_rows, width),
-  )
-  while done < num_rows:
-    last = min(done + batch_rows, num_rows)
-    batch = np.asarray(encode(done, last), np.float32)
-    if batch.shape != (last - done, width):
-      raise ValueError(
-        f'encode({done}, {last}) returned {batch.shape}, not'
-        f' {(last - done, width)}'
-      )
-    if dtype == 'bfloat16':
-      batch = batch.astype(jnp.bfloat16).view(np.uint16)
-    rows[done:last] = batch
-    rows.flush()
-    advance(last - done)
-    done = last
-    # Written whole or not at all, after the rows that it counts.
-    fresh = note.with_name(note.name + '.new')
-    fresh.write_text(json.dumps({**wanted, 'done': done}), 'utf-8')
-    fresh.replace(note)
-  del rows
-  part.replace(path)
-  return open_catalogue(path)

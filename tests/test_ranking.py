@@ -1,11 +1,10 @@
-"""Top-k by blocks and by shards against NumPy; catalogues on disk."""
+"""Top-k by blocks and by shards against NumPy."""
 
 import jax
 from jax import numpy as jnp
 import numpy as np
 import pytest
 
-from morning_jax import errors
 from morning_jax import ranking
 from morning_jax import sharding
 
@@ -86,51 +85,3 @@ def test_wrong_sizes_are_named():
   for k in (0, 10):
     with pytest.raises(ValueError, match=r'1\.\.9'):
       ranking.top_k(brand, catalogue, k=k)
-
-
-@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
-def test_encoding_goes_on_where_it_stopped(tmp_path, dtype):
-  vectors = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
-  calls = []
-
-  def encode(first, last):
-    calls.append(first)
-    if len(calls) == 4:
-      raise KeyboardInterrupt
-    return vectors[first:last]
-
-  options = {
-    'num_rows': 50,
-    'width': 4,
-    'fingerprint': 'one',
-    'batch_rows': 8,
-    'dtype': dtype,
-  }
-  path = tmp_path / 'catalogue.npy'
-  with pytest.raises(KeyboardInterrupt):
-    ranking.encode_catalogue(encode, path, **options)
-  assert not path.exists()
-  catalogue = ranking.encode_catalogue(encode, path, **options)
-  assert calls == [0, 8, 16, 24, 24, 32, 40, 48]
-  want = vectors.astype(jnp.bfloat16) if dtype == 'bfloat16' else vectors
-  np.testing.assert_array_equal(np.asarray(catalogue), want)
-  assert catalogue.dtype == want.dtype
-  assert isinstance(catalogue, np.memmap)
-  # Complete: nothing is encoded; of another model: all is.
-  ranking.encode_catalogue(encode, path, **options)
-  assert len(calls) == 8
-  ranking.encode_catalogue(encode, path, **{**options, 'fingerprint': 'two'})
-  assert len(calls) == 15
-  # As a catalogue to search, straight from the file.
-  brand = whole_numbers(2, 5, 4)
-  found = ranking.top_k(brand, ranking.open_catalogue(path), k=7, block_rows=9)
-  _, rows = slow(brand, np.asarray(want, np.float32), 7)
-  np.testing.assert_array_equal(found.rows, rows)
-
-
-def test_a_file_that_is_no_catalogue(tmp_path):
-  np.save(tmp_path / 'flat.npy', np.zeros(3, np.float32))
-  (tmp_path / 'text.npy').write_text('hello')
-  for name in ('flat.npy', 'text.npy', 'absent.npy'):
-    with pytest.raises(errors.UserError, match=name):
-      ranking.open_catalogue(tmp_path / name)
