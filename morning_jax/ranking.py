@@ -2,9 +2,9 @@
 
 Ranking for a brand is maximum inner product search (SPEC section 6). The search
 is exact: float32 products of full precision, and of equal scores the lower row
-comes first, whatever the blocks or shards. Memory is bounded by a block: a
-catalogue may be a memory-mapped file that is larger than memory
-(`catalogue.open_catalogue`).
+comes first, whatever the blocks or shards. Memory is bounded by a block, on
+each device where the catalogue is sharded: a catalogue may be a memory-mapped
+file that is larger than memory (`catalogue.open_catalogue`).
 """
 
 from __future__ import annotations
@@ -58,6 +58,27 @@ def _of_lists(scores: jax.Array, rows: jax.Array, k: int) -> TopK:
   return TopK(best.scores, jnp.take_along_axis(rows, best.rows, axis=1))
 
 
+def _nothing(num_brands: int, k: int) -> TopK:
+  """Returns lists without a row."""
+  return TopK(
+    jnp.full((num_brands, k), -jnp.inf),
+    jnp.zeros((num_brands, k), jnp.int32),
+  )
+
+
+def _merge(
+  best: TopK, score_BxM: jax.Array, first: jax.Array, *, approximate: bool
+) -> TopK:
+  """Merges the scores of a block of the catalogue into the best so far."""
+  k = best.rows.shape[1]
+  found = _best(score_BxM, min(k, score_BxM.shape[1]), approximate=approximate)
+  return _of_lists(
+    jnp.concatenate([best.scores, found.scores], axis=1),
+    jnp.concatenate([best.rows, found.rows + first], axis=1),
+    k,
+  )
+
+
 @functools.partial(jax.jit, static_argnames='approximate', donate_argnums=0)
 def _take_in(
   best: TopK,
@@ -67,15 +88,13 @@ def _take_in(
   *,
   approximate: bool,
 ) -> TopK:
-  """Merges a block of the catalogue into the best so far."""
-  k = best.rows.shape[1]
   score_BxM = _scores(brand_BxD, block_MxD)
-  found = _best(score_BxM, min(k, len(block_MxD)), approximate=approximate)
-  return _of_lists(
-    jnp.concatenate([best.scores, found.scores], axis=1),
-    jnp.concatenate([best.rows, found.rows + first], axis=1),
-    k,
-  )
+  return _merge(best, score_BxM, first, approximate=approximate)
+
+
+def _rows_of_block(num_brands: int, width: int, platform: str) -> int:
+  block_bytes = _BLOCK_BYTES_CPU if platform == 'cpu' else _BLOCK_BYTES
+  return max(1024, block_bytes // (4 * (width + num_brands)))
 
 
 def _check(brand_BxD: Any, catalogue_MxD: Any, k: int, num_rows: int) -> None:
@@ -119,12 +138,8 @@ def top_k(
   brand_BxD = jnp.asarray(brand_BxD, jnp.float32)
   num_brands, width = brand_BxD.shape
   if block_rows is None:
-    on_cpu = jax.default_backend() == 'cpu'
-    block_bytes = _BLOCK_BYTES_CPU if on_cpu else _BLOCK_BYTES
-    block_rows = max(1024, block_bytes // (4 * (width + num_brands)))
-  best = TopK(
-    jnp.full((num_brands, k), -jnp.inf), jnp.zeros((num_brands, k), jnp.int32)
-  )
+    block_rows = _rows_of_block(num_brands, width, jax.default_backend())
+  best = _nothing(num_brands, k)
   for first in range(0, num_rows, block_rows):
     block_MxD = jnp.asarray(catalogue_MxD[first : first + block_rows])
     best = _take_in(
@@ -142,11 +157,13 @@ def top_k_sharded(
   k: int,
   num_rows: int,
   mesh: Mesh,
+  block_rows: int | None = None,
   approximate: bool = False,
 ) -> TopK:
   """Finds the k best of a catalogue whose rows are sharded over `data`.
 
-  Each device takes the best of its own rows; only those are exchanged.
+  Each device takes the best of its own rows, block by block; only those are
+  exchanged. Another call with the same sizes compiles nothing.
 
   Args:
     brand_BxD: encoded brands.
@@ -154,6 +171,7 @@ def top_k_sharded(
     k: how many, at most `num_rows`.
     num_rows: rows of the catalogue without padding.
     mesh: the mesh.
+    block_rows: rows that a device takes at a time, see `top_k`.
     approximate: see `top_k`.
 
   Returns:
@@ -163,21 +181,63 @@ def top_k_sharded(
     ValueError: sizes that don't fit together, or k is out of range.
   """
   _check(brand_BxD, catalogue_MxD, k, num_rows)
+  if block_rows is None:
+    num_brands, width = brand_BxD.shape
+    platform = mesh.devices.flat[0].platform
+    block_rows = _rows_of_block(num_brands, width, platform)
+  return _search_shards(
+    brand_BxD,
+    catalogue_MxD,
+    k=k,
+    num_rows=num_rows,
+    mesh=mesh,
+    block_rows=block_rows,
+    approximate=approximate,
+  )
+
+
+@functools.partial(
+  jax.jit,
+  static_argnames=('k', 'num_rows', 'mesh', 'block_rows', 'approximate'),
+)
+def _search_shards(
+  brand_BxD: jax.Array,
+  catalogue_MxD: jax.Array,
+  *,
+  k: int,
+  num_rows: int,
+  mesh: Mesh,
+  block_rows: int,
+  approximate: bool,
+) -> TopK:
   axis = sharding.DATA
-  per_device = len(catalogue_MxD) // mesh.shape[axis]
 
   def of_device(brand_BxD: jax.Array, own_MxD: jax.Array) -> TopK:
-    first = jax.lax.axis_index(axis) * per_device
-    row_M = first + jnp.arange(per_device)
-    score_BxM = jnp.where(
-      row_M < num_rows, _scores(brand_BxD, own_MxD), -jnp.inf
+    own_rows = len(own_MxD)
+    size = min(block_rows, own_rows)
+    first_row = jax.lax.axis_index(axis) * own_rows
+
+    def take_in(best: TopK, begin: jax.Array) -> tuple[TopK, None]:
+      # The last block begins earlier, to be as long as the others; the rows
+      # before `begin` have been taken.
+      start = jnp.minimum(begin, own_rows - size)
+      # Tied to the loop, lest a CPU's compiler widen all bfloat16 rows before.
+      rows_MxD, start = jax.lax.optimization_barrier((own_MxD, start))
+      block_MxD = jax.lax.dynamic_slice_in_dim(rows_MxD, start, size)
+      own_row_M = start + jnp.arange(size)
+      wanted_M = (own_row_M >= begin) & (first_row + own_row_M < num_rows)
+      score_BxM = jnp.where(wanted_M, _scores(brand_BxD, block_MxD), -jnp.inf)
+      first = first_row + start
+      return _merge(best, score_BxM, first, approximate=approximate), None
+
+    best, _ = jax.lax.scan(
+      take_in, _nothing(len(brand_BxD), k), jnp.arange(0, own_rows, size)
     )
-    found = _best(score_BxM, min(k, per_device), approximate=approximate)
     # Shard by shard, so that lower rows come first.
     gather = functools.partial(
       jax.lax.all_gather, axis_name=axis, axis=1, tiled=True
     )
-    return _of_lists(gather(found.scores), gather(found.rows + first), k)
+    return _of_lists(gather(best.scores), gather(best.rows), k)
 
   search = jax.shard_map(
     of_device,
@@ -187,4 +247,4 @@ def top_k_sharded(
     # Equal on all devices after the gather, which can't be inferred.
     check_vma=False,
   )
-  return jax.jit(search)(brand_BxD, catalogue_MxD)
+  return search(brand_BxD, catalogue_MxD)

@@ -2,6 +2,7 @@
 
 import jax
 from jax import numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
 import numpy as np
 import pytest
 
@@ -13,6 +14,18 @@ def whole_numbers(rows: int, seed: int, width: int = 5) -> np.ndarray:
   """Small whole numbers: exact scores, and many ties between them."""
   rng = np.random.default_rng(seed)
   return rng.integers(-2, 3, (rows, width)).astype(np.float32)
+
+
+def on_shards(brand: np.ndarray, catalogue: np.ndarray, **options):
+  mesh = sharding.make_mesh(data=8, model=1)
+  found = ranking.top_k_sharded(
+    jnp.asarray(brand),
+    sharding.put_rows(catalogue, mesh),
+    num_rows=len(catalogue),
+    mesh=mesh,
+    **options,
+  )
+  return jax.device_get(found)
 
 
 def slow(brand: np.ndarray, catalogue: np.ndarray, k: int):
@@ -35,23 +48,51 @@ def test_blocks_equal_numpy_ties_included(k, block_rows):
   assert found.scores.dtype == np.float32
 
 
+@pytest.mark.parametrize('block_rows', [1, 5, None])
 @pytest.mark.parametrize('rows', [96, 101])
 @pytest.mark.parametrize('k', [1, 13, 90])
-def test_shards_equal_numpy_ties_included(k, rows):
-  mesh = sharding.make_mesh(data=8, model=1)
+def test_shards_equal_numpy_ties_included(k, rows, block_rows):
   # All scores are at most 0: a padded row, 0, would be the best.
   brand, catalogue = (
     np.abs(whole_numbers(6, 0)),
     -np.abs(whole_numbers(rows, 1)),
   )
-  found = ranking.top_k_sharded(
-    jnp.asarray(brand),
-    sharding.put_rows(catalogue, mesh),
-    k=k,
-    num_rows=rows,
-    mesh=mesh,
-  )
-  assert_same(jax.device_get(found), slow(brand, catalogue, k))
+  found = on_shards(brand, catalogue, k=k, block_rows=block_rows)
+  assert_same(found, slow(brand, catalogue, k))
+
+
+def test_a_second_search_of_shards_compiles_nothing():
+  ranking._search_shards.clear_cache()
+  for seed in (0, 1):
+    on_shards(whole_numbers(6, seed), whole_numbers(96, 2), k=3)
+    assert ranking._search_shards._cache_size() == 1
+  on_shards(whole_numbers(6, 0), whole_numbers(96, 2), k=4)
+  assert ranking._search_shards._cache_size() == 2
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_a_device_needs_memory_for_a_block_however_large_its_shard(dtype):
+  mesh = sharding.make_mesh(data=8, model=1)
+  rows = NamedSharding(mesh, PartitionSpec(sharding.DATA))
+
+  def temporaries(per_device: int) -> int:
+    num_rows = 8 * per_device
+    compiled = ranking._search_shards.lower(
+      jax.ShapeDtypeStruct((16, 64), jnp.float32),
+      jax.ShapeDtypeStruct((num_rows, 64), dtype, sharding=rows),
+      k=10,
+      num_rows=num_rows,
+      mesh=mesh,
+      block_rows=512,
+      approximate=False,
+    ).compile()
+    return compiled.memory_analysis().temp_size_in_bytes
+
+  small, large = temporaries(1000), temporaries(64000)
+  block = 4 * 512 * (64 + 16)
+  assert small < 1.2 * block
+  # What it adds are the numbers of the blocks.
+  assert large < small + 4096
 
 
 def test_approximate_search_is_exact_on_a_cpu():
