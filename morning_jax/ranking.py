@@ -27,9 +27,12 @@ _BLOCK_BYTES_CPU = 1 << 24
 class TopK(NamedTuple):
   """The best of a catalogue for each brand, best first.
 
+  A row whose score is NaN or -inf can't be compared and is never among them.
+  Where fewer than k rows can be, the list ends in scores -inf and rows -1.
+
   Attributes:
     scores: float32 [B, k].
-    rows: int32 [B, k] rows of the catalogue.
+    rows: int32 [B, k] rows of the catalogue, each at most once; or -1.
   """
 
   scores: Any
@@ -42,8 +45,9 @@ def _scores(brand_BxD: jax.Array, influencer_MxD: jax.Array) -> jax.Array:
     influencer_MxD.astype(jnp.float32).T,
     precision=jax.lax.Precision.HIGHEST,
   )
-  # -0 and 0 are equal scores, yet not to top_k.
-  return jnp.where(score_BxM == 0, 0.0, score_BxM)
+  # -0 and 0 are equal scores, yet not to top_k, and NaN the highest of all.
+  score_BxM = jnp.where(score_BxM == 0, 0.0, score_BxM)
+  return jnp.where(jnp.isnan(score_BxM), -jnp.inf, score_BxM)
 
 
 def _best(score_BxM: jax.Array, k: int, *, approximate: bool) -> TopK:
@@ -59,10 +63,10 @@ def _of_lists(scores: jax.Array, rows: jax.Array, k: int) -> TopK:
 
 
 def _nothing(num_brands: int, k: int) -> TopK:
-  """Returns lists without a row."""
+  """Returns lists without a row, which stay before rows of score -inf."""
   return TopK(
     jnp.full((num_brands, k), -jnp.inf),
-    jnp.zeros((num_brands, k), jnp.int32),
+    jnp.full((num_brands, k), -1, jnp.int32),
   )
 
 

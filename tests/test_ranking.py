@@ -28,6 +28,9 @@ def on_shards(brand: np.ndarray, catalogue: np.ndarray, **options):
   return jax.device_get(found)
 
 
+SEARCHES = {'blocks': ranking.top_k, 'shards': on_shards}
+
+
 def slow(brand: np.ndarray, catalogue: np.ndarray, k: int):
   score = brand.astype(np.float64) @ catalogue.astype(np.float64).T
   rows = np.argsort(-score, axis=1, kind='stable')[:, :k]
@@ -117,6 +120,29 @@ def test_minus_zero_ties_with_zero():
   catalogue = np.array([[-0.0], [0.0], [-0.0]], np.float32)
   found = ranking.top_k(np.ones((1, 1), np.float32), catalogue, k=3)
   assert found.rows.tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize('block_rows', [1, 2, None])
+@pytest.mark.parametrize('search', SEARCHES)
+def test_rows_that_cannot_be_compared_are_never_found(search, block_rows):
+  catalogue = np.eye(6, dtype=np.float32)
+  catalogue[0] = -np.inf
+  catalogue[4] = np.nan
+  catalogue[5, 5] = np.inf
+  brand = np.array([[1, 2, 3, 3, 5, 6], [np.nan] * 6], np.float32)
+  found = SEARCHES[search](brand, catalogue, k=6, block_rows=block_rows)
+  low = -np.inf
+  assert found.rows.tolist() == [[5, 2, 3, 1, -1, -1], [-1] * 6]
+  assert found.scores.tolist() == [[np.inf, 3, 3, 2, low, low], [low] * 6]
+
+
+@pytest.mark.parametrize('search', SEARCHES)
+def test_no_row_comes_twice_where_scores_overflow(search):
+  catalogue = np.full((20, 2), -3e38, np.float32)
+  catalogue[7] = 1
+  found = SEARCHES[search](np.full((1, 2), 9, np.float32), catalogue, k=3)
+  assert found.rows.tolist() == [[7, -1, -1]]
+  assert found.scores.tolist() == [[18, -np.inf, -np.inf]]
 
 
 def test_wrong_sizes_are_named():
