@@ -6,12 +6,18 @@ import os
 import pathlib
 import sys
 
+import jax
 from jax import numpy as jnp
 import numpy as np
 import pytest
+import runs
 
 from morning_jax import catalogue as catalogue_lib
 from morning_jax import errors
+from morning_jax import losses
+from morning_jax import ranking
+from morning_jax import sharding
+from morning_jax.model import morning
 
 OPTIONS = {'num_rows': 50, 'width': 4, 'fingerprint': 'one', 'batch_rows': 8}
 VECTORS = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
@@ -264,3 +270,53 @@ def test_a_file_that_is_no_catalogue(tmp_path):
     with pytest.raises(errors.UserError, match=name) as e:
       catalogue_lib.open_catalogue(tmp_path / name)
     assert '\n' not in str(e.value)
+
+
+def test_the_models_catalogue_ranks_as_all_its_scores_do(tmp_path):
+  bundle = runs.write_bundle(tmp_path / 'bundle')
+  # A batch size that divides no block of the catalogue.
+  config = runs.config(bundle, evaluation__batch_size=24)
+  run = runs.prepare(config, tmp_path / 'run')
+  with jax.set_mesh(run.mesh):
+    params = run.start().params
+  brand_row_B = np.asarray(run.data.brand_row_B)
+  candidate_row_M = np.asarray(run.data.candidate_row_M)
+
+  def encode(role, rows):
+    parts = run.scorer.encode(params, rows, role=role)
+    # The sum of the perspectives' inner products is that of the joined rows.
+    return jnp.concatenate([parts[k] for k in sorted(parts)], axis=1)
+
+  brand_BxD = np.asarray(encode('brand', brand_row_B))
+  path = tmp_path / 'catalogue.npy'
+  catalogue_lib.encode_catalogue(
+    lambda first, last: encode('influencer', candidate_row_M[first:last]),
+    path,
+    num_rows=len(candidate_row_M),
+    width=brand_BxD.shape[1],
+    fingerprint='one',
+    batch_rows=31,
+  )
+  catalogue_MxD = catalogue_lib.open_catalogue(path)
+  scores = morning.scores_of_all(
+    run.scorer.encode(params, brand_row_B, role='brand'),
+    run.scorer.encode(params, candidate_row_M, role='influencer'),
+  )
+  assert len(scores) > 1
+  score_BxM = np.asarray(losses.join(scores))
+  row_Bxk = np.argsort(-score_BxM, axis=1, kind='stable')[:, :20]
+  score_Bxk = np.take_along_axis(score_BxM, row_Bxk, axis=1)
+  mesh = sharding.make_mesh(data=8)
+  for found in (
+    ranking.top_k(brand_BxD, catalogue_MxD, k=20, block_rows=50),
+    ranking.top_k_sharded(
+      jnp.asarray(brand_BxD),
+      sharding.put_rows(catalogue_MxD, mesh),
+      k=20,
+      num_rows=len(catalogue_MxD),
+      mesh=mesh,
+      block_rows=7,
+    ),
+  ):
+    np.testing.assert_allclose(found.scores, score_Bxk, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found.rows, row_Bxk)
