@@ -2,43 +2,37 @@
 
 Ranking for a brand is maximum inner product search (SPEC section 6). The search
 is exact: float32 products of full precision, and of equal scores the lower row
-comes first, whatever the blocks or shards. Memory is bounded by a block: a
-catalogue may be a memory-mapped file that is larger than memory.
-
-On disk a catalogue is one `.npy` array [M, D]: float32, or uint16 with the bit
-patterns of bfloat16 (NumPy has no such type). `open_catalogue` reads both.
+comes first, whatever the blocks or shards. Memory is bounded by a block, on
+each device where the catalogue is sharded: a catalogue may be a memory-mapped
+file that is larger than memory (`catalogue.open_catalogue`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import functools
-import json
-import os
-import pathlib
 from typing import Any, NamedTuple
 
 import jax
 from jax import numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
-import numpy as np
 
-from morning_jax import errors
 from morning_jax import sharding
 
 _BLOCK_BYTES = 1 << 28
 # On a CPU, a larger block is memory fresh from the system, page by page, which
 # takes longer than the product; smaller ones are reused.
 _BLOCK_BYTES_CPU = 1 << 24
-_DTYPES = {'float32': np.float32, 'bfloat16': np.uint16}
 
 
 class TopK(NamedTuple):
   """The best of a catalogue for each brand, best first.
 
+  A row whose score is NaN or -inf can't be compared and is never among them.
+  Where fewer than k rows can be, the list ends in scores -inf and rows -1.
+
   Attributes:
     scores: float32 [B, k].
-    rows: int32 [B, k] rows of the catalogue.
+    rows: int32 [B, k] rows of the catalogue, each at most once; or -1.
   """
 
   scores: Any
@@ -51,8 +45,9 @@ def _scores(brand_BxD: jax.Array, influencer_MxD: jax.Array) -> jax.Array:
     influencer_MxD.astype(jnp.float32).T,
     precision=jax.lax.Precision.HIGHEST,
   )
-  # -0 and 0 are equal scores, yet not to top_k.
-  return jnp.where(score_BxM == 0, 0.0, score_BxM)
+  # -0 and 0 are equal scores, yet not to top_k, and NaN the highest of all.
+  score_BxM = jnp.where(score_BxM == 0, 0.0, score_BxM)
+  return jnp.where(jnp.isnan(score_BxM), -jnp.inf, score_BxM)
 
 
 def _best(score_BxM: jax.Array, k: int, *, approximate: bool) -> TopK:
@@ -67,6 +62,27 @@ def _of_lists(scores: jax.Array, rows: jax.Array, k: int) -> TopK:
   return TopK(best.scores, jnp.take_along_axis(rows, best.rows, axis=1))
 
 
+def _nothing(num_brands: int, k: int) -> TopK:
+  """Returns lists without a row, which stay before rows of score -inf."""
+  return TopK(
+    jnp.full((num_brands, k), -jnp.inf),
+    jnp.full((num_brands, k), -1, jnp.int32),
+  )
+
+
+def _merge(
+  best: TopK, score_BxM: jax.Array, first: jax.Array, *, approximate: bool
+) -> TopK:
+  """Merges the scores of a block of the catalogue into the best so far."""
+  k = best.rows.shape[1]
+  found = _best(score_BxM, min(k, score_BxM.shape[1]), approximate=approximate)
+  return _of_lists(
+    jnp.concatenate([best.scores, found.scores], axis=1),
+    jnp.concatenate([best.rows, found.rows + first], axis=1),
+    k,
+  )
+
+
 @functools.partial(jax.jit, static_argnames='approximate', donate_argnums=0)
 def _take_in(
   best: TopK,
@@ -76,15 +92,13 @@ def _take_in(
   *,
   approximate: bool,
 ) -> TopK:
-  """Merges a block of the catalogue into the best so far."""
-  k = best.rows.shape[1]
   score_BxM = _scores(brand_BxD, block_MxD)
-  found = _best(score_BxM, min(k, len(block_MxD)), approximate=approximate)
-  return _of_lists(
-    jnp.concatenate([best.scores, found.scores], axis=1),
-    jnp.concatenate([best.rows, found.rows + first], axis=1),
-    k,
-  )
+  return _merge(best, score_BxM, first, approximate=approximate)
+
+
+def _rows_of_block(num_brands: int, width: int, platform: str) -> int:
+  block_bytes = _BLOCK_BYTES_CPU if platform == 'cpu' else _BLOCK_BYTES
+  return max(1024, block_bytes // (4 * (width + num_brands)))
 
 
 def _check(brand_BxD: Any, catalogue_MxD: Any, k: int, num_rows: int) -> None:
@@ -128,12 +142,8 @@ def top_k(
   brand_BxD = jnp.asarray(brand_BxD, jnp.float32)
   num_brands, width = brand_BxD.shape
   if block_rows is None:
-    on_cpu = jax.default_backend() == 'cpu'
-    block_bytes = _BLOCK_BYTES_CPU if on_cpu else _BLOCK_BYTES
-    block_rows = max(1024, block_bytes // (4 * (width + num_brands)))
-  best = TopK(
-    jnp.full((num_brands, k), -jnp.inf), jnp.zeros((num_brands, k), jnp.int32)
-  )
+    block_rows = _rows_of_block(num_brands, width, jax.default_backend())
+  best = _nothing(num_brands, k)
   for first in range(0, num_rows, block_rows):
     block_MxD = jnp.asarray(catalogue_MxD[first : first + block_rows])
     best = _take_in(
@@ -151,11 +161,13 @@ def top_k_sharded(
   k: int,
   num_rows: int,
   mesh: Mesh,
+  block_rows: int | None = None,
   approximate: bool = False,
 ) -> TopK:
   """Finds the k best of a catalogue whose rows are sharded over `data`.
 
-  Each device takes the best of its own rows; only those are exchanged.
+  Each device takes the best of its own rows, block by block; only those are
+  exchanged. Another call with the same sizes compiles nothing.
 
   Args:
     brand_BxD: encoded brands.
@@ -163,6 +175,7 @@ def top_k_sharded(
     k: how many, at most `num_rows`.
     num_rows: rows of the catalogue without padding.
     mesh: the mesh.
+    block_rows: rows that a device takes at a time, see `top_k`.
     approximate: see `top_k`.
 
   Returns:
@@ -172,21 +185,63 @@ def top_k_sharded(
     ValueError: sizes that don't fit together, or k is out of range.
   """
   _check(brand_BxD, catalogue_MxD, k, num_rows)
+  if block_rows is None:
+    num_brands, width = brand_BxD.shape
+    platform = mesh.devices.flat[0].platform
+    block_rows = _rows_of_block(num_brands, width, platform)
+  return _search_shards(
+    brand_BxD,
+    catalogue_MxD,
+    k=k,
+    num_rows=num_rows,
+    mesh=mesh,
+    block_rows=block_rows,
+    approximate=approximate,
+  )
+
+
+@functools.partial(
+  jax.jit,
+  static_argnames=('k', 'num_rows', 'mesh', 'block_rows', 'approximate'),
+)
+def _search_shards(
+  brand_BxD: jax.Array,
+  catalogue_MxD: jax.Array,
+  *,
+  k: int,
+  num_rows: int,
+  mesh: Mesh,
+  block_rows: int,
+  approximate: bool,
+) -> TopK:
   axis = sharding.DATA
-  per_device = len(catalogue_MxD) // mesh.shape[axis]
 
   def of_device(brand_BxD: jax.Array, own_MxD: jax.Array) -> TopK:
-    first = jax.lax.axis_index(axis) * per_device
-    row_M = first + jnp.arange(per_device)
-    score_BxM = jnp.where(
-      row_M < num_rows, _scores(brand_BxD, own_MxD), -jnp.inf
+    own_rows = len(own_MxD)
+    size = min(block_rows, own_rows)
+    first_row = jax.lax.axis_index(axis) * own_rows
+
+    def take_in(best: TopK, begin: jax.Array) -> tuple[TopK, None]:
+      # The last block begins earlier, to be as long as the others; the rows
+      # before `begin` have been taken.
+      start = jnp.minimum(begin, own_rows - size)
+      # Tied to the loop, lest a CPU's compiler widen all bfloat16 rows before.
+      rows_MxD, start = jax.lax.optimization_barrier((own_MxD, start))
+      block_MxD = jax.lax.dynamic_slice_in_dim(rows_MxD, start, size)
+      own_row_M = start + jnp.arange(size)
+      wanted_M = (own_row_M >= begin) & (first_row + own_row_M < num_rows)
+      score_BxM = jnp.where(wanted_M, _scores(brand_BxD, block_MxD), -jnp.inf)
+      first = first_row + start
+      return _merge(best, score_BxM, first, approximate=approximate), None
+
+    best, _ = jax.lax.scan(
+      take_in, _nothing(len(brand_BxD), k), jnp.arange(0, own_rows, size)
     )
-    found = _best(score_BxM, min(k, per_device), approximate=approximate)
     # Shard by shard, so that lower rows come first.
     gather = functools.partial(
       jax.lax.all_gather, axis_name=axis, axis=1, tiled=True
     )
-    return _of_lists(gather(found.scores), gather(found.rows + first), k)
+    return _of_lists(gather(best.scores), gather(best.rows), k)
 
   search = jax.shard_map(
     of_device,
@@ -196,105 +251,4 @@ def top_k_sharded(
     # Equal on all devices after the gather, which can't be inferred.
     check_vma=False,
   )
-  return jax.jit(search)(brand_BxD, catalogue_MxD)
-
-
-def open_catalogue(path: str | os.PathLike[str]) -> np.ndarray:
-  """Opens a catalogue, memory-mapped: float32 or bfloat16 [M, D].
-
-  Raises:
-    UserError: the file is no catalogue.
-  """
-  try:
-    array = np.load(path, mmap_mode='r', allow_pickle=False)
-  except (OSError, ValueError) as e:
-    raise errors.UserError(f'{path}: is no catalogue: {e}') from None
-  if array.ndim != 2 or array.dtype not in (np.float32, np.uint16):
-    raise errors.UserError(
-      f'{path}: holds {array.dtype} {array.shape}, no float32 or uint16 [M, D]'
-    )
-  return array.view(jnp.bfloat16) if array.dtype == np.uint16 else array
-
-
-def encode_catalogue(
-  encode: Callable[[int, int], Any],
-  path: str | os.PathLike[str],
-  *,
-  num_rows: int,
-  width: int,
-  fingerprint: str,
-  batch_rows: int = 1024,
-  dtype: str = 'float32',
-  advance: Callable[[int], None] = lambda rows: None,
-) -> np.ndarray:
-  """Encodes a catalogue into a file, batch by batch, from where it stopped.
-
-  Until it is complete, the rows lie in `<path>.part`. `<path>.json` says of
-  what and how many are done; started again, it goes on from there.
-
-  Args:
-    encode: (first row, last row + 1) -> [rows, D].
-    path: the file; `.npy`.
-    num_rows: M.
-    width: D.
-    fingerprint: of the model and its accounts: what was begun with another one
-      is begun anew.
-    batch_rows: rows encoded at a time.
-    dtype: 'float32' or 'bfloat16'.
-    advance: called with the number of rows done, for progress.
-
-  Returns:
-    The catalogue, memory-mapped.
-
-  Raises:
-    ValueError: the type is unknown, or `encode` returns another shape.
-  """
-  if dtype not in _DTYPES:
-    raise ValueError(f'dtype {dtype!r} is none of {", ".join(_DTYPES)}')
-  path = pathlib.Path(path)
-  part, note = (
-    path.with_name(path.name + '.part'),
-    path.with_name(path.name + '.json'),
-  )
-  wanted = {
-    'num_rows': num_rows,
-    'width': width,
-    'dtype': dtype,
-    'fingerprint': fingerprint,
-  }
-  done = 0
-  if note.exists():
-    stored = json.loads(note.read_text('utf-8'))
-    begun = stored.pop('done')
-    done = begun if stored == wanted else 0
-  if done == num_rows and path.exists():
-    return open_catalogue(path)
-  if not part.exists():
-    done = 0
-  rows = np.lib.format.open_memmap(
-    part,
-    mode='r+' if done else 'w+',
-    dtype=_DTYPES[dtype],
-    shape=(num_rows, width),
-  )
-  while done < num_rows:
-    last = min(done + batch_rows, num_rows)
-    batch = np.asarray(encode(done, last), np.float32)
-    if batch.shape != (last - done, width):
-      raise ValueError(
-        f'encode({done}, {last}) returned {batch.shape}, not'
-        f' {(last - done, width)}'
-      )
-    if dtype == 'bfloat16':
-      batch = batch.astype(jnp.bfloat16).view(np.uint16)
-    rows[done:last] = batch
-    rows.flush()
-    advance(last - done)
-    done = last
-    # Written whole or not at all, after the rows that it counts.
-    fresh = note.with_name(note.name + '.new')
-    fresh.write_text(json.dumps({**wanted, 'done': done}), 'utf-8')
-    fresh.replace(note)
-  del rows
-  part.replace(path)
-  return open_catalogue(path)
+  return search(brand_BxD, catalogue_MxD)

@@ -1,11 +1,11 @@
-"""Top-k by blocks and by shards against NumPy; catalogues on disk."""
+"""Top-k by blocks and by shards against NumPy."""
 
 import jax
 from jax import numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
 import numpy as np
 import pytest
 
-from morning_jax import errors
 from morning_jax import ranking
 from morning_jax import sharding
 
@@ -14,6 +14,21 @@ def whole_numbers(rows: int, seed: int, width: int = 5) -> np.ndarray:
   """Small whole numbers: exact scores, and many ties between them."""
   rng = np.random.default_rng(seed)
   return rng.integers(-2, 3, (rows, width)).astype(np.float32)
+
+
+def on_shards(brand: np.ndarray, catalogue: np.ndarray, **options):
+  mesh = sharding.make_mesh(data=8, model=1)
+  found = ranking.top_k_sharded(
+    jnp.asarray(brand),
+    sharding.put_rows(catalogue, mesh),
+    num_rows=len(catalogue),
+    mesh=mesh,
+    **options,
+  )
+  return jax.device_get(found)
+
+
+SEARCHES = {'blocks': ranking.top_k, 'shards': on_shards}
 
 
 def slow(brand: np.ndarray, catalogue: np.ndarray, k: int):
@@ -36,23 +51,51 @@ def test_blocks_equal_numpy_ties_included(k, block_rows):
   assert found.scores.dtype == np.float32
 
 
+@pytest.mark.parametrize('block_rows', [1, 5, None])
 @pytest.mark.parametrize('rows', [96, 101])
 @pytest.mark.parametrize('k', [1, 13, 90])
-def test_shards_equal_numpy_ties_included(k, rows):
-  mesh = sharding.make_mesh(data=8, model=1)
+def test_shards_equal_numpy_ties_included(k, rows, block_rows):
   # All scores are at most 0: a padded row, 0, would be the best.
   brand, catalogue = (
     np.abs(whole_numbers(6, 0)),
     -np.abs(whole_numbers(rows, 1)),
   )
-  found = ranking.top_k_sharded(
-    jnp.asarray(brand),
-    sharding.put_rows(catalogue, mesh),
-    k=k,
-    num_rows=rows,
-    mesh=mesh,
-  )
-  assert_same(jax.device_get(found), slow(brand, catalogue, k))
+  found = on_shards(brand, catalogue, k=k, block_rows=block_rows)
+  assert_same(found, slow(brand, catalogue, k))
+
+
+def test_a_second_search_of_shards_compiles_nothing():
+  ranking._search_shards.clear_cache()
+  for seed in (0, 1):
+    on_shards(whole_numbers(6, seed), whole_numbers(96, 2), k=3)
+    assert ranking._search_shards._cache_size() == 1
+  on_shards(whole_numbers(6, 0), whole_numbers(96, 2), k=4)
+  assert ranking._search_shards._cache_size() == 2
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_a_device_needs_memory_for_a_block_however_large_its_shard(dtype):
+  mesh = sharding.make_mesh(data=8, model=1)
+  rows = NamedSharding(mesh, PartitionSpec(sharding.DATA))
+
+  def temporaries(per_device: int) -> int:
+    num_rows = 8 * per_device
+    compiled = ranking._search_shards.lower(
+      jax.ShapeDtypeStruct((16, 64), jnp.float32),
+      jax.ShapeDtypeStruct((num_rows, 64), dtype, sharding=rows),
+      k=10,
+      num_rows=num_rows,
+      mesh=mesh,
+      block_rows=512,
+      approximate=False,
+    ).compile()
+    return compiled.memory_analysis().temp_size_in_bytes
+
+  small, large = temporaries(1000), temporaries(64000)
+  block = 4 * 512 * (64 + 16)
+  assert small < 1.2 * block
+  # What it adds are the numbers of the blocks.
+  assert large < small + 4096
 
 
 def test_approximate_search_is_exact_on_a_cpu():
@@ -79,6 +122,29 @@ def test_minus_zero_ties_with_zero():
   assert found.rows.tolist() == [[0, 1, 2]]
 
 
+@pytest.mark.parametrize('block_rows', [1, 2, None])
+@pytest.mark.parametrize('search', SEARCHES)
+def test_rows_that_cannot_be_compared_are_never_found(search, block_rows):
+  catalogue = np.eye(6, dtype=np.float32)
+  catalogue[0] = -np.inf
+  catalogue[4] = np.nan
+  catalogue[5, 5] = np.inf
+  brand = np.array([[1, 2, 3, 3, 5, 6], [np.nan] * 6], np.float32)
+  found = SEARCHES[search](brand, catalogue, k=6, block_rows=block_rows)
+  low = -np.inf
+  assert found.rows.tolist() == [[5, 2, 3, 1, -1, -1], [-1] * 6]
+  assert found.scores.tolist() == [[np.inf, 3, 3, 2, low, low], [low] * 6]
+
+
+@pytest.mark.parametrize('search', SEARCHES)
+def test_no_row_comes_twice_where_scores_overflow(search):
+  catalogue = np.full((20, 2), -3e38, np.float32)
+  catalogue[7] = 1
+  found = SEARCHES[search](np.full((1, 2), 9, np.float32), catalogue, k=3)
+  assert found.rows.tolist() == [[7, -1, -1]]
+  assert found.scores.tolist() == [[18, -np.inf, -np.inf]]
+
+
 def test_wrong_sizes_are_named():
   brand, catalogue = whole_numbers(2, 0), whole_numbers(9, 1)
   with pytest.raises(ValueError, match='last dimension'):
@@ -86,51 +152,3 @@ def test_wrong_sizes_are_named():
   for k in (0, 10):
     with pytest.raises(ValueError, match=r'1\.\.9'):
       ranking.top_k(brand, catalogue, k=k)
-
-
-@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
-def test_encoding_goes_on_where_it_stopped(tmp_path, dtype):
-  vectors = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
-  calls = []
-
-  def encode(first, last):
-    calls.append(first)
-    if len(calls) == 4:
-      raise KeyboardInterrupt
-    return vectors[first:last]
-
-  options = {
-    'num_rows': 50,
-    'width': 4,
-    'fingerprint': 'one',
-    'batch_rows': 8,
-    'dtype': dtype,
-  }
-  path = tmp_path / 'catalogue.npy'
-  with pytest.raises(KeyboardInterrupt):
-    ranking.encode_catalogue(encode, path, **options)
-  assert not path.exists()
-  catalogue = ranking.encode_catalogue(encode, path, **options)
-  assert calls == [0, 8, 16, 24, 24, 32, 40, 48]
-  want = vectors.astype(jnp.bfloat16) if dtype == 'bfloat16' else vectors
-  np.testing.assert_array_equal(np.asarray(catalogue), want)
-  assert catalogue.dtype == want.dtype
-  assert isinstance(catalogue, np.memmap)
-  # Complete: nothing is encoded; of another model: all is.
-  ranking.encode_catalogue(encode, path, **options)
-  assert len(calls) == 8
-  ranking.encode_catalogue(encode, path, **{**options, 'fingerprint': 'two'})
-  assert len(calls) == 15
-  # As a catalogue to search, straight from the file.
-  brand = whole_numbers(2, 5, 4)
-  found = ranking.top_k(brand, ranking.open_catalogue(path), k=7, block_rows=9)
-  _, rows = slow(brand, np.asarray(want, np.float32), 7)
-  np.testing.assert_array_equal(found.rows, rows)
-
-
-def test_a_file_that_is_no_catalogue(tmp_path):
-  np.save(tmp_path / 'flat.npy', np.zeros(3, np.float32))
-  (tmp_path / 'text.npy').write_text('hello')
-  for name in ('flat.npy', 'text.npy', 'absent.npy'):
-    with pytest.raises(errors.UserError, match=name):
-      ranking.open_catalogue(tmp_path / name)
