@@ -37,12 +37,14 @@ _TOPOLOGY = flags.DEFINE_string(
   'Chip and shape: v4, v5e, v5p or v6e. Example: --topology=v5e:4x4',
   required=True,
 )
+_MOST = 2**31 - 1  # rows are 32-bit integers on devices
 _SIZES = {
   name: flags.DEFINE_integer(
     name,
     getattr(_DEFAULT, name),
     f'{text} Example: --{name}={getattr(_DEFAULT, name)}',
     lower_bound=1,
+    upper_bound=_MOST,
   )
   for name, text in {
     'brands': 'Training brands.',
@@ -67,11 +69,15 @@ _SWEEP = flags.DEFINE_string(
 )
 
 
+def _is_size(text: str) -> bool:
+  return text.isdecimal() and 1 <= int(text) <= _MOST
+
+
 def _features() -> dict[str, int]:
   features = {}
   for item in _FEATURES.value:
     name, _, size = item.partition(':')
-    if name not in abstract_data.FEATURE_SIZES or not size.isdigit():
+    if name not in abstract_data.FEATURE_SIZES or not _is_size(size):
       raise errors.UserError(
         f'--features: {item!r} is no feature:size; features:'
         f' {", ".join(abstract_data.FEATURE_SIZES)}'
@@ -84,7 +90,7 @@ def _sweep(text: str) -> tuple[str, list[int]]:
   name, _, values = text.partition(':')
   known = ('batch_size', *_SIZES)
   parts = values.split(',')
-  if name not in known or not all(v.isdigit() and int(v) for v in parts):
+  if name not in known or not all(map(_is_size, parts)):
     raise errors.UserError(
       f'--sweep={text}: is not of the form batch_size:256,1024; sizes:'
       f' {", ".join(known)}'

@@ -116,7 +116,9 @@ def describe(topology: str) -> tuple[Any, chips.Chip]:
   """
   name, _, shape = topology.partition(':')
   sizes = shape.split('x')
-  if name not in chips.CHIPS or not all(x.isdigit() and int(x) for x in sizes):
+  if name not in chips.CHIPS or not all(
+    x.isdecimal() and int(x) for x in sizes
+  ):
     raise errors.UserError(
       f'--topology={topology}: is no chip and shape as in v5e:4x4; chips:'
       f' {", ".join(chips.CHIPS)}'

@@ -233,6 +233,16 @@ COMPILE = {
     ['--topology=v5e:2x2', '--config.train.batch_size=0'],
     'config.train.batch_size=0 must be at least 1',
   ),
+  'no number': (['--topology=v5e:²x2'], 'is no chip and shape as in v5e:4x4'),
+  'no feature': (
+    ['--topology=v5e:2x2', '--features=content_image:0'],
+    "'content_image:0' is no feature:size",
+  ),
+  'no size': (
+    ['--topology=v5e:2x2', '--sweep=brands:²'],
+    'is not of the form batch_size:256,1024',
+  ),
+  'too many': (['--topology=v5e:2x2', '--brands=2147483648'], 'brands'),
   'no chips': (['--topology=v5e:0x4'], 'is no chip and shape as in v5e:4x4'),
 }
 
