@@ -1,5 +1,6 @@
 """Small runs of training for tests, in this process and in their own."""
 
+from collections.abc import Collection, Iterable
 import os
 import pathlib
 import socket
@@ -12,6 +13,7 @@ import jax
 import ml_collections
 import numpy as np
 from orbax import checkpoint as ocp
+import pytest
 from tensorboardX.proto import event_pb2
 
 from configs import morning as config_lib
@@ -123,6 +125,14 @@ def environment(devices: int = 1) -> dict[str, str]:
     'JAX_PLATFORMS': 'cpu',
     'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
   }
+
+
+def slow_but(fast: Collection[str], names: Iterable[str]) -> list[Any]:
+  """Parameters of a test, all slow but some: starting processes takes time."""
+  return [
+    name if name in fast else pytest.param(name, marks=pytest.mark.slow)
+    for name in names
+  ]
 
 
 def free_port() -> int:

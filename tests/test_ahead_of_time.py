@@ -198,7 +198,9 @@ def test_a_streamed_step_needs_no_table():
   assert table['batches ahead'] == 0
 
 
-@pytest.mark.parametrize('kind', ['all_pairs', 'triplet'])
+@pytest.mark.parametrize(
+  'kind', runs.slow_but({'all_pairs'}, ['all_pairs', 'triplet'])
+)
 def test_a_batch_that_devices_do_not_divide_costs_no_more(kind):
   mesh = sharding.make_mesh(data=8, model=1)
 

@@ -247,7 +247,9 @@ COMPILE = {
 }
 
 
-@pytest.mark.parametrize('name', COMPILE)
+@pytest.mark.parametrize(
+  'name', runs.slow_but({'out of range', 'no chips'}, COMPILE)
+)
 def test_mistakes_of_compilation(name):
   args, said = COMPILE[name]
   assert said in fails(*args, module='compile')
@@ -262,7 +264,7 @@ OUTPUTS = {
 }
 
 
-@pytest.mark.parametrize('name', OUTPUTS)
+@pytest.mark.parametrize('name', runs.slow_but({'metrics'}, OUTPUTS))
 def test_what_is_no_file_is_not_written(name, tmp_path):
   module, args = OUTPUTS[name]
   line = fails(*(a.format(tmp_path) for a in args), module=module)
@@ -345,7 +347,9 @@ RAISED = {
 }
 
 
-@pytest.mark.parametrize('name', RAISED)
+@pytest.mark.parametrize(
+  'name', runs.slow_but({'a mistake', 'may pass', 'a disk'}, RAISED)
+)
 def test_what_main_raises_is_one_line(name):
   body, code, line = RAISED[name]
   done = run_main(body)

@@ -55,13 +55,7 @@ def bundle(tmp_path_factory):
 
 
 @pytest.mark.skipif(not os.path.isdir('/proc/self'), reason='takes /proc')
-@pytest.mark.parametrize(
-  'name',
-  [
-    name if name == 'SIGTERM' else pytest.param(name, marks=pytest.mark.slow)
-    for name in STOPS
-  ],
-)
+@pytest.mark.parametrize('name', runs.slow_but({'SIGTERM'}, STOPS))
 def test_no_process_outlives_a_comparison(bundle, tmp_path, name):
   stop, code = STOPS[name]
   workdir = tmp_path / 'out'

@@ -72,7 +72,7 @@ def auc(task, score_BxM):
   ).metrics['auc']
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', runs.slow_but({'bamir', 'two-tower'}, NAMES))
 def test_learns(name, monkeypatch):
   score_BxM = scores(name)
   test = task().test

@@ -240,9 +240,10 @@ except checkpoint.CheckpointError as e:
   ('hurt', 'said'),
   [
     (lambda file: file.write_text('{"conte'), ['[1, 2] 1 1', '[1, 2] 1 1']),
-    (
+    pytest.param(
       test_checkpoint._cannot_open,
       ['could not be read (on another process)', 'could not be read (OSError'],
+      marks=pytest.mark.slow,
     ),
   ],
   ids=['damaged', 'unopened'],
