@@ -219,6 +219,7 @@ def test_a_batch_that_devices_do_not_divide_costs_no_more(kind):
 
 
 @needs_libtpu
+@pytest.mark.slow
 def test_a_step_over_the_graph_compiles():
   c = small_config(64)
   c.model.perspectives = ('content', 'attribute')
