@@ -188,12 +188,19 @@ def test_another_configuration_is_refused_field_by_field(finished, bundle):
   assert 'config.model.hidden_dropout' in str(e.value)
 
 
-@pytest.mark.parametrize('every_epochs', [0.0, float('inf'), float('nan')])
+@pytest.mark.parametrize(
+  ('every_epochs', 'said'),
+  [
+    (0.0, 'must be above 0'),
+    (float('inf'), 'every_epochs=inf is not finite'),
+    (float('nan'), 'every_epochs=nan is not finite'),
+  ],
+)
 def test_evaluations_that_never_come_are_refused(
-  bundle, tmp_path, every_epochs
+  bundle, tmp_path, every_epochs, said
 ):
   c = runs.config(bundle, evaluation__every_epochs=every_epochs)
-  with pytest.raises(errors.UserError, match='must be a number above 0'):
+  with pytest.raises(errors.UserError, match=said):
     train.train(c, tmp_path / 'run')
 
 
