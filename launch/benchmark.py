@@ -28,11 +28,11 @@ from typing import Any
 from absl import flags
 
 from launch import command_line
-from morning_jax import errors
-from morning_jax.benchmark import harness
-from morning_jax.benchmark import registry
-from morning_jax.benchmark import scaling
-from morning_jax.reporting import benchmarks
+from morning_jax.benchmarks import harness
+from morning_jax.benchmarks import registry
+from morning_jax.benchmarks import report
+from morning_jax.benchmarks import scaling
+from morning_jax.core import errors
 from morning_jax.reporting import console
 
 _DEFAULT = harness.Options()
@@ -152,7 +152,7 @@ def main(argv: list[str]) -> None:
   for figure in figures:
     record = registry.as_json(figure, rates)
     records.setdefault(figure.name, []).append(record)
-    console.note(benchmarks.of_figure(record))
+    console.note(report.of_figure(record))
     if _JSON.value:
       # After every figure: a long run that ends early leaves what it has.
       everything = [r for of_one in records.values() for r in of_one]
@@ -160,8 +160,8 @@ def main(argv: list[str]) -> None:
       pathlib.Path(_JSON.value).write_text(text, 'utf-8')
   for name, of_one in records.items():
     if name == names[0]:
-      console.say(benchmarks.of_machine(of_one[0]))
-    console.say(f'\n{name}\n{benchmarks.of_figures(of_one)}')
+      console.say(report.of_machine(of_one[0]))
+    console.say(f'\n{name}\n{report.of_figures(of_one)}')
 
 
 if __name__ == '__main__':

@@ -23,7 +23,7 @@ import jax
 from ml_collections import config_flags
 
 from launch import system_errors
-from morning_jax import errors
+from morning_jax.core import errors
 
 DEFAULT_CONFIG = str(
   pathlib.Path(__file__).resolve().parent.parent / 'configs' / 'morning.py'

@@ -26,9 +26,9 @@ from absl import flags
 
 from configs import morning as recipes
 from launch import command_line
-from morning_jax import compare
-from morning_jax.data import bundle
+from morning_jax.comparison import compare
 from morning_jax.data import pipeline
+from morning_jax.data.bundle import bundle
 from morning_jax.reporting import console
 
 _BUNDLE = flags.DEFINE_string(

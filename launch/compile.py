@@ -22,14 +22,14 @@ import jax
 import ml_collections
 
 from launch import command_line
-from morning_jax import abstract_data
-from morning_jax import ahead_of_time
-from morning_jax import config_check
-from morning_jax import errors
-from morning_jax.reporting import compilation
+from morning_jax.core import errors
 from morning_jax.reporting import console
+from morning_jax.training import config_check
+from morning_jax.training.aot import compile as compile_lib
+from morning_jax.training.aot import input_shapes
+from morning_jax.training.aot import report as report_lib
 
-_DEFAULT = abstract_data.Sizes()
+_DEFAULT = input_shapes.Sizes()
 _CONFIG = command_line.define_config()
 _TOPOLOGY = flags.DEFINE_string(
   'topology',
@@ -57,7 +57,7 @@ _SIZES = {
 }
 _FEATURES = flags.DEFINE_list(
   'features',
-  [f'{f}:{n}' for f, n in abstract_data.FEATURE_SIZES.items()],
+  [f'{f}:{n}' for f, n in input_shapes.FEATURE_SIZES.items()],
   'Features and their sizes; of attribute_list, how many attributes there are.'
   ' Example: --features=content_image:2048',
 )
@@ -77,10 +77,10 @@ def _features() -> dict[str, int]:
   features = {}
   for item in _FEATURES.value:
     name, _, size = item.partition(':')
-    if name not in abstract_data.FEATURE_SIZES or not _is_size(size):
+    if name not in input_shapes.FEATURE_SIZES or not _is_size(size):
       raise errors.UserError(
         f'--features: {item!r} is no feature:size; features:'
-        f' {", ".join(abstract_data.FEATURE_SIZES)}'
+        f' {", ".join(input_shapes.FEATURE_SIZES)}'
       )
     features[name] = int(size)
   return features
@@ -106,12 +106,12 @@ def main(argv: list[str]) -> int:
   jax.config.update('jax_enable_compilation_cache', False)
   config = _CONFIG.value
   config_check.check(config)
-  sizes = abstract_data.Sizes(
+  sizes = input_shapes.Sizes(
     **{name: flag.value for name, flag in _SIZES.items()}, features=_features()
   )
   if not _SWEEP.value:
-    report = ahead_of_time.compile_step(config, sizes, topology=_TOPOLOGY.value)
-    console.say(compilation.of_report(report))
+    report = compile_lib.compile_step(config, sizes, topology=_TOPOLOGY.value)
+    console.say(report_lib.of_report(report))
     return 0 if report.fits else 1
   name, values = _sweep(_SWEEP.value)
   reports = []
@@ -125,11 +125,11 @@ def main(argv: list[str]) -> int:
       one: dict[str, Any] = {name: value}
       changed = dataclasses.replace(sizes, **one)
     reports.append(
-      ahead_of_time.compile_step(
+      compile_lib.compile_step(
         changed_config, changed, topology=_TOPOLOGY.value
       )
     )
-  console.say(compilation.of_sweep(name, values, reports))
+  console.say(report_lib.of_sweep(name, values, reports))
   return 0 if all(r.fits for r in reports) else 1
 
 

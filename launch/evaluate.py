@@ -11,11 +11,11 @@ from __future__ import annotations
 from absl import flags
 
 from launch import command_line
-from launch import processes
-from morning_jax import evaluate
-from morning_jax import working_folder
+from launch import distributed
+from morning_jax.checkpoint import workdir as workdir_lib
+from morning_jax.evaluation import evaluate
+from morning_jax.evaluation import tables
 from morning_jax.reporting import console
-from morning_jax.reporting import tables
 
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'The folder that launch.train printed.', required=True
@@ -42,7 +42,7 @@ _SCORES = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
   """Runs the job that the flags name."""
   del argv
-  processes.join()
+  distributed.join()
   command_line.check_output_file('json', _JSON.value)
   command_line.check_output_file('scores', _SCORES.value)
   results = evaluate.evaluate(
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
     scores_file=_SCORES.value,
   )
   if _JSON.value:
-    working_folder.write_metrics(_JSON.value, results)
+    workdir_lib.write_metrics(_JSON.value, results)
   console.say(tables.of_splits(results))
 
 

@@ -17,10 +17,10 @@ from absl import flags
 import numpy as np
 
 from launch import command_line
-from morning_jax import accounts as accounts_lib
-from morning_jax import errors
-from morning_jax import trained_model
-from morning_jax.data import bundle
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
+from morning_jax.data.bundle import bundle
+from morning_jax.evaluation import trained_model
 from morning_jax.graph import attribute_graph
 from morning_jax.graph import edge_list
 from morning_jax.graph import inspection

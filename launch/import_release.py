@@ -16,10 +16,10 @@ import shlex
 from absl import flags
 
 from launch import command_line
-from morning_jax import accounts as accounts_lib
-from morning_jax import errors
-from morning_jax.data import bundle
-from morning_jax.data import released_features
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
+from morning_jax.data.bundle import bundle
+from morning_jax.data.released import features as features_lib
 
 _FEATURES = flags.DEFINE_string(
   'features',
@@ -78,7 +78,7 @@ def main(argv: list[str]) -> None:
     raise errors.UserError(
       f'--bundle={folder}: exists already; name a new folder'
     )
-  dataset = released_features.import_features(
+  dataset = features_lib.import_features(
     _FEATURES.value, test_pairs=_TEST_PAIRS.value, progress=True
   )
   try:

@@ -17,12 +17,12 @@ import datetime
 from absl import flags
 
 from launch import command_line
-from launch import processes
-from morning_jax import config_check
-from morning_jax import cross_validation
-from morning_jax import processes as processes_lib
-from morning_jax import train
+from launch import distributed
+from morning_jax.core import multihost
 from morning_jax.reporting import console
+from morning_jax.training import config_check
+from morning_jax.training import cross_validation
+from morning_jax.training import train
 
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
@@ -36,11 +36,11 @@ _WORKDIR = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
   """Runs the job that the flags name."""
   del argv
-  processes.join()
+  distributed.join()
   config = _CONFIG.value
   config_check.check(config)  # before brands are dealt
   now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
-  workdir = _WORKDIR.value or processes_lib.text_of_first(f'runs/morning-{now}')
+  workdir = _WORKDIR.value or multihost.text_of_first(f'runs/morning-{now}')
   if config.data.folds and config.data.fold < 0:
     finished = cross_validation.cross_validate(config, workdir)
   else:

@@ -17,19 +17,19 @@ import pytest
 from tensorboardX.proto import event_pb2
 
 from configs import morning as config_lib
-from morning_jax import train
-from morning_jax import training_run
-from morning_jax.data import bundle
 from morning_jax.data import pipeline
-from morning_jax.data import synthetic
-from morning_jax.data import synthetic_world
+from morning_jax.data.bundle import bundle
+from morning_jax.data.synthetic import options as world_options
+from morning_jax.data.synthetic import world as world_lib
+from morning_jax.training import run as run_lib
+from morning_jax.training import train
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def small_world():
   """The smallest embedded world."""
-  return synthetic.generate(synthetic_world.small())
+  return world_lib.generate(world_options.small())
 
 
 def write_bundle(folder: pathlib.Path) -> pathlib.Path:
@@ -142,12 +142,10 @@ def free_port() -> int:
     return s.getsockname()[1]
 
 
-def prepare(
-  c: ml_collections.ConfigDict, workdir: pathlib.Path
-) -> training_run.Run:
+def prepare(c: ml_collections.ConfigDict, workdir: pathlib.Path) -> run_lib.Run:
   """Builds a run as `train.train` does, without starting it."""
   data = pipeline.load(c.data)
-  return training_run.Run(
+  return run_lib.Run(
     c, pipeline.assign_splits(data, c), pipeline.fingerprint(data), workdir
   )
 

@@ -9,18 +9,18 @@ import io
 
 import numpy as np
 
-from morning_jax import accounts as accounts_lib
-from morning_jax import errors
-from morning_jax import metrics as metrics_lib
-from morning_jax.comparison import methods as methods_lib
+from morning_jax.comparison import folds as folds_lib
 from morning_jax.comparison import results
 from morning_jax.comparison import statistics
-from morning_jax.comparison import tasks
 from morning_jax.comparison import workers
+from morning_jax.comparison.methods import table as table_lib
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
+from morning_jax.evaluation import metrics as metrics_lib
 
 KINDS = ('epochs', 'brands', 'categories')
 # Whose curves are drawn, of those that take part.
-METHODS = ('similarity', 'morning-paper', methods_lib.REFERENCE)
+METHODS = ('similarity', 'morning-paper', table_lib.REFERENCE)
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 _FEWEST_BRANDS = 2  # to train on
 _SEED = 0  # curves take the first repetition alone
@@ -58,21 +58,21 @@ def check_kinds(kinds: Sequence[str]) -> None:
       )
 
 
-def _epochs(method: methods_lib.Method) -> tuple[int, ...]:
+def _epochs(method: table_lib.Method) -> tuple[int, ...]:
   assert method.recipe is not None
   last = method.recipe.train.epochs
   return (*(e for e in _EPOCHS if e < last), last)
 
 
-def _drawn(methods: Sequence[methods_lib.Method]) -> list[methods_lib.Method]:
+def _drawn(methods: Sequence[table_lib.Method]) -> list[table_lib.Method]:
   return [m for m in methods if m.key in METHODS]
 
 
 def _epoch_unit(
-  method: methods_lib.Method, *, fold: int, folds: int
+  method: table_lib.Method, *, fold: int, folds: int
 ) -> workers.Unit:
   epochs = _epochs(method) if method.recipe is not None else ()
-  return workers.Unit(method.key, tasks.Place(_SEED, fold, folds), epochs)
+  return workers.Unit(method.key, folds_lib.Place(_SEED, fold, folds), epochs)
 
 
 def usable_shares(
@@ -91,7 +91,9 @@ def usable_shares(
   usable, notes = [], []
   for share in SHARES:
     fewest = min(
-      tasks.trainable_brands(dataset, tasks.Place(_SEED, fold, folds, share))
+      folds_lib.trainable_brands(
+        dataset, folds_lib.Place(_SEED, fold, folds, share)
+      )
       for fold in range(folds)
     )
     if fewest >= _FEWEST_BRANDS:
@@ -106,7 +108,7 @@ def usable_shares(
 
 def units(
   kinds: Sequence[str],
-  methods: Sequence[methods_lib.Method],
+  methods: Sequence[table_lib.Method],
   folds: int,
   shares: Sequence[float],
 ) -> list[workers.Unit]:
@@ -128,7 +130,7 @@ def units(
         found.append(_epoch_unit(method, fold=fold, folds=folds))
       if 'brands' in kinds:
         found += [
-          workers.Unit(method.key, tasks.Place(_SEED, fold, folds, share))
+          workers.Unit(method.key, folds_lib.Place(_SEED, fold, folds, share))
           for share in shares
         ]
   return list(dict.fromkeys(found))
@@ -157,7 +159,7 @@ def _cells(
 
 
 def of_epochs(
-  methods: Sequence[methods_lib.Method],
+  methods: Sequence[table_lib.Method],
   folds: int,
   measured: Measured,
   weight_WxB: np.ndarray,
@@ -185,12 +187,12 @@ def of_epochs(
 
 
 def of_brands(
-  methods: Sequence[methods_lib.Method],
+  methods: Sequence[table_lib.Method],
   folds: int,
   measured: Measured,
   weight_WxB: np.ndarray,
   shares: Sequence[float],
-  num_brands: Callable[[tasks.Place], int],
+  num_brands: Callable[[folds_lib.Place], int],
 ) -> list[Line]:
   """Collects metrics against the number of training brands.
 
@@ -209,7 +211,9 @@ def of_brands(
   for method in _drawn(methods):
     points, x = [], []
     for share in shares:
-      places = [tasks.Place(_SEED, fold, folds, share) for fold in range(folds)]
+      places = [
+        folds_lib.Place(_SEED, fold, folds, share) for fold in range(folds)
+      ]
       groups = _whole(
         [measured(workers.Unit(method.key, p), 0) for p in places]
       )

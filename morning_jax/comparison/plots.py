@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from morning_jax import errors
-from morning_jax import metrics as metrics_lib
 from morning_jax.comparison import curves
 from morning_jax.comparison import statistics
 from morning_jax.comparison import tables
+from morning_jax.core import errors
+from morning_jax.evaluation import metrics as metrics_lib
 
 # Okabe and Ito's colours, that the colour-blind tell apart; and shapes.
 _STYLES = (

@@ -10,18 +10,18 @@ import pathlib
 import ml_collections
 import numpy as np
 
-from morning_jax import accounts as accounts_lib
-from morning_jax import errors
-from morning_jax import metrics as metrics_lib
 from morning_jax.comparison import curves as curves_lib
-from morning_jax.comparison import methods as methods_lib
+from morning_jax.comparison import folds as folds_lib
 from morning_jax.comparison import plots
 from morning_jax.comparison import results
 from morning_jax.comparison import statistics
-from morning_jax.comparison import tasks
 from morning_jax.comparison import workers
+from morning_jax.comparison.methods import table as table_lib
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
 from morning_jax.data import pipeline
 from morning_jax.data import splits
+from morning_jax.evaluation import metrics as metrics_lib
 from morning_jax.reporting import console
 
 
@@ -79,12 +79,12 @@ class Comparison:
     curves_lib.check_kinds(options.curves)
     if options.curves:
       plots.check_installed()
-    tasks.check_folds(dataset, options.folds)
+    folds_lib.check_folds(dataset, options.folds)
     self.dataset, self.recipes, self.options = dataset, recipes, options
     self.workdir = workdir
     self.jobs = workers.default_jobs() if options.jobs is None else options.jobs
-    self.methods, self.left_out = methods_lib.choose(
-      methods_lib.table(recipes), options.methods, dataset
+    self.methods, self.left_out = table_lib.choose(
+      table_lib.table(recipes), options.methods, dataset
     )
     self.shares: tuple[float, ...] = ()
     if 'brands' in options.curves:
@@ -102,15 +102,15 @@ class Comparison:
     )
     self.measured: dict[workers.Unit, list[metrics_lib.BrandStatistics]] = {}
 
-  def repetitions(self, method: methods_lib.Method) -> int:
+  def repetitions(self, method: table_lib.Method) -> int:
     """Returns how often a method is repeated."""
     seeds = self.options.seeds
     return min(seeds, self.options.costly_seeds) if method.costly else seeds
 
-  def units(self, method: methods_lib.Method) -> list[workers.Unit]:
+  def units(self, method: table_lib.Method) -> list[workers.Unit]:
     """Lists a method's trainings of the table."""
     return [
-      workers.Unit(method.key, tasks.Place(seed, fold, self.options.folds))
+      workers.Unit(method.key, folds_lib.Place(seed, fold, self.options.folds))
       for seed in range(self.repetitions(method))
       for fold in range(self.options.folds)
     ]
@@ -192,7 +192,7 @@ class Comparison:
   def group(self, unit: workers.Unit, index: int = 0) -> results.Group:
     """Returns what was measured of a unit, with its brands."""
     place = unit.place
-    rows = tasks.held_out(self.dataset, place).brand_row_B
+    rows = folds_lib.held_out(self.dataset, place).brand_row_B
     return results.Group(
       (place.seed, place.fold),
       np.searchsorted(self.brand_rows, rows),

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from morning_jax import metrics as metrics_lib
 from morning_jax.comparison import curves as curves_lib
-from morning_jax.comparison import methods as methods_lib
+from morning_jax.comparison import folds as folds_lib
 from morning_jax.comparison import plots
 from morning_jax.comparison import protocol
 from morning_jax.comparison import results
 from morning_jax.comparison import statistics
 from morning_jax.comparison import tables
-from morning_jax.comparison import tasks
+from morning_jax.comparison.methods import table as table_lib
+from morning_jax.evaluation import metrics as metrics_lib
 from morning_jax.reporting import console
 
 # What not every comparison writes.
@@ -55,7 +55,7 @@ def _notes(run: protocol.Comparison) -> list[str]:
     ' resamples of the brands (± is half the width), none (-) for fewer than'
     f' {statistics.FEWEST_BRANDS} brands; p-values: table.csv',
   ]
-  if any(m.key == methods_lib.REFERENCE for m in run.methods) and (
+  if any(m.key == table_lib.REFERENCE for m in run.methods) and (
     len(run.methods) > 1
   ):
     lines.append(
@@ -149,7 +149,7 @@ def _categories(
     summary = statistics.summarize(
       own,
       num_brands=len(members),
-      reference=methods_lib.REFERENCE,
+      reference=table_lib.REFERENCE,
       resamples=run.options.resamples,
     )
     rows += [
@@ -209,7 +209,7 @@ def _draw(
         run.measured_group,
         weight_WxB,
         run.shares,
-        lambda p: tasks.trainable_brands(run.dataset, p),
+        lambda p: folds_lib.trainable_brands(run.dataset, p),
       ),
       title=f'Held-out brands by training data ({caption})',
       label='training brands',
@@ -252,7 +252,7 @@ def write(run: protocol.Comparison) -> dict[str, Any]:
   summary = statistics.summarize(
     groups,
     num_brands=len(run.brand_rows),
-    reference=methods_lib.REFERENCE,
+    reference=table_lib.REFERENCE,
     resamples=options.resamples,
   )
   rows = [

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from morning_jax import metrics as metrics_lib
+from morning_jax.evaluation import metrics as metrics_lib
 
 # Metric -> numerator and denominator of a brand: a fold's value is the sum of
 # the ones over the sum of the others. MedR is a median and has none.

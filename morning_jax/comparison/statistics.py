@@ -29,8 +29,8 @@ import dataclasses
 
 import numpy as np
 
-from morning_jax import metrics as metrics_lib
 from morning_jax.comparison import results
+from morning_jax.evaluation import metrics as metrics_lib
 
 RESAMPLES = 10_000
 FEWEST_BRANDS = 10  # for an interval

@@ -9,8 +9,8 @@ import io
 
 import tabulate
 
-from morning_jax import metrics as metrics_lib
 from morning_jax.comparison import statistics
+from morning_jax.evaluation import metrics as metrics_lib
 
 _ALPHA = 0.05
 

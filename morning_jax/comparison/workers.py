@@ -19,13 +19,13 @@ import pathlib
 import jax
 import ml_collections
 
-from morning_jax import accounts as accounts_lib
-from morning_jax import errors
-from morning_jax import metrics as metrics_lib
-from morning_jax.comparison import methods as methods_lib
+from morning_jax.comparison import folds as folds_lib
 from morning_jax.comparison import pool
 from morning_jax.comparison import results
-from morning_jax.comparison import tasks
+from morning_jax.comparison.methods import table as table_lib
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
+from morning_jax.evaluation import metrics as metrics_lib
 
 _ONE_THREAD = {
   'NPROC': '1',  # of XLA
@@ -47,7 +47,7 @@ class Unit:
   """
 
   method: str
-  place: tasks.Place
+  place: folds_lib.Place
   epochs: tuple[int, ...] = ()
 
   @property
@@ -91,10 +91,10 @@ def measure(
     What each held-out brand adds to the metrics, after each of the epochs; or
     why the method can't be measured on the data.
   """
-  method = methods_lib.table(recipes)[unit.method]
+  method = table_lib.table(recipes)[unit.method]
   try:
-    scores = method.score(tasks.make_task(dataset, unit.place), unit.epochs)
-    return [tasks.judge(dataset, unit.place, s) for s in scores]
+    scores = method.score(folds_lib.make_task(dataset, unit.place), unit.epochs)
+    return [folds_lib.judge(dataset, unit.place, s) for s in scores]
   except errors.UserError as e:
     return Failure(str(e))
   except FloatingPointError as e:
@@ -168,7 +168,7 @@ def run(
 
 # Modules that no measurement depends on.
 _NOT_MEASURING = (
-  'compare.py',
+  'comparison/compare.py',
   'comparison/curves.py',
   'comparison/plots.py',
   'comparison/protocol.py',
@@ -232,11 +232,11 @@ class Kept:
     self._workdir = workdir
     self._fingerprints = fingerprints
 
-  def folder(self, method: methods_lib.Method) -> pathlib.Path:
+  def folder(self, method: table_lib.Method) -> pathlib.Path:
     """Returns where a method's results are kept."""
     return self._workdir / _FOLDER / method.key
 
-  def _fingerprint(self, unit: Unit, method: methods_lib.Method) -> str:
+  def _fingerprint(self, unit: Unit, method: table_lib.Method) -> str:
     recipe = method.recipe
     parts = [
       *self._fingerprints,
@@ -246,7 +246,7 @@ class Kept:
     return hashlib.sha256('\n'.join(parts).encode()).hexdigest()
 
   def read(
-    self, unit: Unit, method: methods_lib.Method
+    self, unit: Unit, method: table_lib.Method
   ) -> list[metrics_lib.BrandStatistics] | None:
     """Returns a unit's result; None where it is absent, damaged or stale."""
     try:
@@ -261,7 +261,7 @@ class Kept:
   def write(
     self,
     unit: Unit,
-    method: methods_lib.Method,
+    method: table_lib.Method,
     statistics: list[metrics_lib.BrandStatistics],
   ) -> None:
     """Keeps a unit's result; the file appears whole or not at all."""

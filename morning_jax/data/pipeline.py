@@ -11,12 +11,12 @@ import jax
 import ml_collections
 import numpy as np
 
-from morning_jax import accounts as accounts_lib
-from morning_jax import errors
-from morning_jax.data import bundle
-from morning_jax.data import loader
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
 from morning_jax.data import splits
 from morning_jax.data import transforms
+from morning_jax.data.bundle import bundle
+from morning_jax.data.tfds import loader
 from morning_jax.graph import account_attributes
 from morning_jax.graph import attribute_graph
 from morning_jax.graph import node2vec

@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from morning_jax import accounts as accounts_lib
-from morning_jax import errors
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
 
 
 @dataclasses.dataclass(frozen=True)

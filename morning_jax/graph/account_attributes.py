@@ -16,8 +16,8 @@ import jax
 from jax import numpy as jnp
 import numpy as np
 
-from morning_jax import accounts as accounts_lib
-from morning_jax import errors
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
 
 # Attributes of an account that the pooling takes at a time.
 _POOL_SLICE = 16

@@ -12,8 +12,8 @@ import jax
 import jraph
 import numpy as np
 
-from morning_jax import accounts as accounts_lib
-from morning_jax import errors
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
 from morning_jax.graph import co_occurrence
 
 _TRAIN = 'train'

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import sparse
 
-from morning_jax import accounts as accounts_lib
-from morning_jax import errors
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
 
 # Products of two entries that one block of rows may cost; its result has at
 # most as many entries, so this bounds the working memory of the last product.

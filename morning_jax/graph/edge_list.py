@@ -9,7 +9,7 @@ import pathlib
 
 import numpy as np
 
-from morning_jax import accounts as accounts_lib
+from morning_jax.core import accounts as accounts_lib
 from morning_jax.graph import attribute_graph
 
 _HEADER = ('source', 'target', 'weight')

@@ -10,8 +10,8 @@ import flax.linen as nn
 from jax import numpy as jnp
 import ml_collections
 
-from morning_jax import accounts as accounts_lib
-from morning_jax import errors
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
 from morning_jax.data import transforms
 from morning_jax.graph import account_attributes
 from morning_jax.model import attribute_graph

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 from jax import numpy as jnp
 
-from morning_jax import accounts as accounts_lib
+from morning_jax.core import accounts as accounts_lib
 from morning_jax.model import attribute_graph
 from morning_jax.model import co_attention
 from morning_jax.model import residual

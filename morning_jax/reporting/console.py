@@ -7,18 +7,18 @@ import sys
 
 import tqdm
 
-from morning_jax import processes
+from morning_jax.core import multihost
 
 
 def say(text: str = '') -> None:
   """Prints a result on stdout, from the first process alone."""
-  if processes.is_first():
+  if multihost.is_first():
     print(text, flush=True)
 
 
 def note(text: str) -> None:
   """Prints something the user should know on stderr."""
-  if processes.is_first():
+  if multihost.is_first():
     tqdm.tqdm.write(f'note: {text}', file=sys.stderr)
 
 
@@ -48,7 +48,7 @@ class Progress:
       desc=title,
       dynamic_ncols=True,
       mininterval=0.2 if sys.stderr.isatty() else 10.0,
-      disable=not processes.is_first(),
+      disable=not multihost.is_first(),
     )
 
   def advance(self, units: int, **values: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorboardX
 
-from morning_jax import processes
+from morning_jax.core import multihost
 
 
 class Scalars:
@@ -22,7 +22,7 @@ class Scalars:
       first_step: what an earlier run logged after this step is dropped.
     """
     self._writer = None
-    if processes.is_first():
+    if multihost.is_first():
       self._writer = tensorboardX.SummaryWriter(
         str(folder), purge_step=first_step or None
       )

@@ -1,0 +1,1 @@
+"""Complete, checked checkpoints, and the folder that they lie in."""

@@ -1,0 +1,108 @@
+"""Descriptions of the arrays in a checkpoint: name, shape, type, checksum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from jax import numpy as jnp
+
+from morning_jax.core import multihost
+
+
+def _words(x: jax.Array) -> jax.Array:
+  """Reinterprets an array's bits as a flat uint32 vector."""
+  if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+    x = jax.random.key_data(x)
+  if x.dtype == bool:
+    return x.ravel().astype(jnp.uint32)
+  bits = x.dtype.itemsize * 8
+  if bits == 64:
+    return jax.lax.bitcast_convert_type(x, jnp.uint32).ravel()
+  unsigned = jnp.dtype(f'uint{bits}')
+  return jax.lax.bitcast_convert_type(x, unsigned).ravel().astype(jnp.uint32)
+
+
+def _checksum(x: jax.Array) -> jax.Array:
+  """Returns uint32 [2]: sums of the words, each times an odd number.
+
+  Integer sums don't depend on the order, so any number of devices gives the
+  same value; an odd factor keeps every single flipped bit visible.
+  """
+  word = _words(x)
+  place = jnp.arange(word.size, dtype=jnp.uint32)
+
+  def odd(multiplier: int, shift: int) -> jax.Array:
+    h = (place + jnp.uint32(1)) * jnp.uint32(multiplier)
+    return (h ^ (h >> shift)) | jnp.uint32(1)
+
+  return jnp.stack(
+    [
+      jnp.sum(word * odd(0x9E3779B1, 15), dtype=jnp.uint32),
+      jnp.sum(word * odd(0x85EBCA77, 13), dtype=jnp.uint32),
+    ]
+  )
+
+
+@jax.jit
+def _checksums(tree: Any) -> Any:
+  return jax.tree.map(_checksum, tree)
+
+
+def _by_path(tree: Any) -> dict[str, Any]:
+  return {
+    jax.tree_util.keystr(path, simple=True, separator='/'): leaf
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+  }
+
+
+def describe(tree: Any) -> dict[str, list]:
+  """Describes every array of a pytree: path -> [shape, dtype, checksum]."""
+  sums = _by_path(multihost.fetch(_checksums(tree)))
+  return {
+    path: [
+      *_shape_and_type(leaf),
+      ''.join(f'{int(word):08x}' for word in sums[path]),
+    ]
+    for path, leaf in _by_path(tree).items()
+  }
+
+
+def _shape_and_type(leaf: Any) -> list:
+  return [list(leaf.shape), str(leaf.dtype)]
+
+
+def shapes(meta: Mapping[str, Any], item: str, sharding: Any) -> Any:
+  """Returns an item's ShapeDtypeStructs as a checkpoint has them, nested.
+
+  For what has no other description than what was saved.
+  """
+  tree: dict[str, Any] = {}
+  for path, (shape, dtype, _) in meta['arrays'].get(item, {}).items():
+    *parents, name = path.split('/')
+    node = tree
+    for parent in parents:
+      node = node.setdefault(parent, {})
+    node[name] = jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
+  return tree
+
+
+def mismatches(stored: Mapping[str, list], wanted: Any) -> list[str]:
+  """Lists every difference in name, shape or type from the wanted tree."""
+  have = {path: f'{a[1]}{a[0]}' for path, a in stored.items()}
+  want = {
+    path: '{1}{0}'.format(*_shape_and_type(leaf))
+    for path, leaf in _by_path(wanted).items()
+  }
+  lines = []
+  for path in sorted(have | want):
+    if path not in want:
+      lines.append(f'{path} {have[path]} is not in the model')
+    elif path not in have:
+      lines.append(f'{path} {want[path]} is not in the checkpoint')
+    elif have[path] != want[path]:
+      lines.append(
+        f'{path} is {have[path]} in the checkpoint, {want[path]} in the model'
+      )
+  return lines

@@ -1,0 +1,74 @@
+"""Why a checkpoint can't be used, and what all processes make of it."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+import jax
+
+from morning_jax.core import errors
+from morning_jax.core import multihost
+
+# Of all errors of the system, those of files that are gone or no files.
+_ABOUT_CONTENT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
+
+
+class CheckpointError(errors.UserError):
+  """A checkpoint that can't be used; the message says why."""
+
+
+class CorruptError(Exception):
+  """One checkpoint is damaged; an earlier one may serve."""
+
+
+def raise_together(name: str, failure: Exception | None) -> None:
+  """Raises on every process what any of them met in reading a checkpoint.
+
+  Each reads its own part, and what one can't read none can use. All call this,
+  also those that met nothing, and so go on with the same checkpoint.
+
+  Args:
+    name: the checkpoint, for the message.
+    failure: what this process met, if anything.
+
+  Raises:
+    CheckpointError: no other checkpoint is to be tried: intact files may fail
+      so too.
+    CorruptError: the checkpoint is damaged.
+  """
+  if not multihost.any_of(failure is not None):
+    return
+  final = isinstance(failure, CheckpointError)
+  what = short(failure) if failure else 'on another process'
+  if multihost.any_of(final or _leaves_content_open(failure)):
+    if failure is not None and final:
+      raise failure
+    raise CheckpointError(
+      f'{name} could not be read ({what}), which does not say that it is'
+      ' damaged; nothing is changed; mend the cause and start again'
+    ) from failure
+  raise CorruptError(what) from failure
+
+
+def _leaves_content_open(error: BaseException | None) -> bool:
+  """Tells whether intact files may fail so: no memory, or a disk that errs."""
+  while error is not None:
+    if isinstance(error, MemoryError | jax.errors.JaxRuntimeError):
+      return True
+    if isinstance(error, OSError) and error.errno not in _ABOUT_CONTENT:
+      return True
+    # TensorStore raises all as ValueError, and Orbax wraps it.
+    code = re.search(r"os_error_code='(\d+)'", str(error))
+    if code and int(code[1]) not in _ABOUT_CONTENT:
+      return True
+    error = error.__cause__
+  return False
+
+
+def short(error: Exception) -> str:
+  """Returns an error as part of a line, with its kind unless it is ours."""
+  text = ' '.join(str(error).split())
+  if isinstance(error, CorruptError):
+    return text
+  return f'{type(error).__name__}: {text[:120]}'

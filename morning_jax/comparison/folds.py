@@ -1,0 +1,163 @@
+"""Deals brands out to folds, and hides what a method must not see."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from morning_jax.comparison.methods import interface
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
+from morning_jax.data import pipeline
+from morning_jax.data import splits
+from morning_jax.evaluation import evaluator
+from morning_jax.evaluation import metrics as metrics_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+  """Where in the protocol a measurement stands.
+
+  Attributes:
+    seed: of the deal and of the method: the repetition.
+    fold: which fold of the repetition, from 0.
+    folds: number of folds.
+    share: share of the fold's training brands that may be trained on.
+  """
+
+  seed: int
+  fold: int
+  folds: int
+  share: float = 1.0
+
+
+def check_folds(dataset: accounts_lib.Dataset, folds: int) -> None:
+  """Checks that the training brands can be dealt out.
+
+  A fold ranks the influencers of its brands: with one brand all of them are
+  its positives, and any ranking is perfect. Two train, for the same reason.
+
+  Raises:
+    UserError: a fold would hold out, or leave to train on, fewer than two.
+  """
+  split = splits.select(dataset, 'train')
+  brands = 0 if split is None else len(split.brand_row_B)
+  if brands < 4:
+    raise errors.UserError(
+      f'--bundle={dataset.name}: has {brands} training brands with a positive;'
+      ' a comparison takes four at least, two to train on and two to rank for'
+    )
+  if not 2 <= folds <= brands // 2:
+    raise errors.UserError(
+      f'--folds={folds}: {dataset.name} has {brands} training brands with a'
+      f' positive; takes 2 to {brands // 2} folds, two brands each at least'
+    )
+
+
+def trainable_brands(dataset: accounts_lib.Dataset, place: Place) -> int:
+  """Counts a place's training brands that have a negative."""
+  split = splits.select(_hidden(_fold(dataset, place)), 'train')
+  if split is None:
+    return 0
+  return len(split.brand_row_B) - len(splits.without_negatives(split))
+
+
+def _fold(dataset: accounts_lib.Dataset, place: Place) -> accounts_lib.Dataset:
+  dealt = splits.fold(
+    dataset, index=place.fold, count=place.folds, seed=place.seed
+  )
+  if place.share >= 1:
+    return dealt
+  # Nested: the brands of a smaller share are among those of a larger one.
+  split_A = dealt.accounts.splits.copy()
+  brands = np.flatnonzero(split_A == 'train')
+  shuffled = np.random.default_rng([place.seed, place.fold, 3]).permutation(
+    brands
+  )
+  split_A[shuffled[max(1, round(place.share * len(brands))) :]] = ''
+  return dataclasses.replace(
+    dealt, accounts=dataclasses.replace(dealt.accounts, splits=split_A)
+  )
+
+
+def _hidden(dealt: accounts_lib.Dataset) -> accounts_lib.Dataset:
+  """Removes all that was derived from pairs of brands not trained on.
+
+  These are the pairs themselves, the stored attribute graph, the categories
+  under which influencers were found (the judge's, for cAUC; they tell the
+  category of the brands that an influencer works for), and a synthetic world's
+  planted preference.
+  """
+  accounts = dealt.accounts
+  known_P = accounts.splits[dealt.positives_Px2[:, 0]] == 'train'
+  positives_Px2 = dealt.positives_Px2[known_P]
+  attributes = dealt.attributes
+  if attributes is not None:
+    attributes = dataclasses.replace(attributes, edges_Ex2=None, weight_E=None)
+  return dataclasses.replace(
+    dealt,
+    accounts=dataclasses.replace(accounts, found_under=None),
+    positives_Px2=positives_Px2,
+    attributes=attributes,
+    planted=None,
+  )
+
+
+def make_task(dataset: accounts_lib.Dataset, place: Place) -> interface.Task:
+  """Makes what a method is given at a place.
+
+  The held-out brands' pairs are not in it: no method can read them.
+
+  Args:
+    dataset: the data set as it is stored.
+    place: fold and seed.
+
+  Returns:
+    The task; its test split has brands and candidates, and no positives.
+
+  Raises:
+    UserError: nothing is left to train on.
+  """
+  dealt = _fold(dataset, place)
+  truth = held_out(dataset, place)
+  hidden = _hidden(dealt)
+  train, _ = pipeline.training_split(hidden)
+  nobody = np.zeros(0, np.int64)
+  return interface.Task(
+    dataset=hidden,
+    train=train,
+    test=dataclasses.replace(truth, brand_P=nobody, candidate_P=nobody),
+    seed=place.seed,
+  )
+
+
+def held_out(dataset: accounts_lib.Dataset, place: Place) -> splits.Split:
+  """Returns a fold's held-out brands with their positives: the judge's."""
+  split = splits.select(_fold(dataset, place), 'test')
+  assert split is not None  # `fold` deals brands with a positive
+  return split
+
+
+def judge(
+  dataset: accounts_lib.Dataset, place: Place, score_BxM: np.ndarray
+) -> metrics_lib.BrandStatistics:
+  """Measures scores of a place's held-out brands.
+
+  Args:
+    dataset: the data set as it is stored.
+    place: fold and seed.
+    score_BxM: what a method returned for the place's task.
+
+  Returns:
+    What each held-out brand adds to the metrics.
+
+  Raises:
+    ValueError: the scores have another shape than the task asks for.
+  """
+  split = held_out(dataset, place)
+  wanted = (len(split.brand_row_B), len(split.candidate_row_M))
+  score_BxM = np.asarray(score_BxM, np.float32)
+  if score_BxM.shape != wanted:
+    raise ValueError(f'scores have shape {score_BxM.shape}, not {wanted}')
+  return evaluator.statistics_of_scores(score_BxM, dataset.accounts, split)

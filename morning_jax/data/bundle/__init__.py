@@ -1,0 +1,1 @@
+"""The bundle: the on-disk form of a data set (SPEC section 9)."""

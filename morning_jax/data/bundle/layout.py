@@ -1,0 +1,20 @@
+"""How a bundle lies on disk (SPEC section 9): the names of its files.
+
+Rows of a CSV count as a spreadsheet shows them (the header is row 1), rows of
+an array from 0, as NumPy does.
+"""
+
+from __future__ import annotations
+
+from morning_jax.core import errors
+
+ACCOUNTS = 'accounts.csv'
+INTERACTIONS = 'interactions.csv'
+ATTRIBUTES = 'attributes.csv'
+ACCOUNT_ATTRIBUTES = 'account_attributes.csv'
+GRAPH = 'attribute_graph.csv'
+PLANTED = 'planted.npy'
+
+
+class BundleError(errors.UserError):
+  """A bundle that can't be read; the message names file and row."""

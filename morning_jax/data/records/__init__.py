@@ -1,0 +1,1 @@
+"""The accounts' features on disk, and batches read ahead of the device."""

@@ -1,0 +1,87 @@
+"""How an account's row lies in a record: raw bytes, all of one length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+import zlib
+
+import numpy as np
+
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.graph import account_attributes
+
+# The name of a record's first field, over the rest and the row's number.
+CHECKSUM = 'crc32'
+
+
+def columns_of(table: accounts_lib.AccountTable) -> dict[str, np.ndarray]:
+  """Lists a table's arrays by name, the widest types first."""
+  columns = {f'features/{k}': v for k, v in table.features.items()}
+  if table.held is not None:
+    columns |= {
+      'held/index': table.held.index,
+      'held/weight': table.held.weight,
+    }
+  return columns | {f'present/{k}': v for k, v in table.present.items()}
+
+
+def table_of(
+  names: list[str], column: Callable[[str], np.ndarray]
+) -> accounts_lib.AccountTable:
+  """Makes a table of arrays that are named as `columns_of` names them."""
+  parts: dict[str, dict[str, np.ndarray]] = {'features': {}, 'present': {}}
+  for name in names:
+    part, _, leaf = name.partition('/')
+    parts.setdefault(part, {})[leaf] = column(name)
+  held: Any = parts.pop('held', None)
+  return accounts_lib.AccountTable(
+    **parts,
+    held=None if held is None else account_attributes.HeldAttributes(**held),
+  )
+
+
+def layout_of(table: accounts_lib.AccountTable) -> np.dtype:
+  """Returns the record of one row of a table."""
+  fields: list[Any] = [(CHECKSUM, '<u4')]
+  for name, x in columns_of(table).items():
+    fields.append((name, x.dtype.newbyteorder('<'), x.shape[1:]))
+  return np.dtype(fields, align=True)
+
+
+def describe(layout: np.dtype) -> dict[str, Any]:
+  """Returns a record's layout as JSON values."""
+  assert layout.fields is not None
+  return {
+    'bytes': layout.itemsize,
+    'fields': [
+      {
+        'name': name,
+        'type': kind.base.str,
+        'shape': list(kind.shape),
+        'offset': offset,
+      }
+      for name, (kind, offset, *_) in layout.fields.items()
+    ],
+  }
+
+
+def from_description(described: Mapping[str, Any]) -> np.dtype:
+  """Makes the layout that `describe` described."""
+  fields = described['fields']
+  return np.dtype(
+    {
+      'names': [f['name'] for f in fields],
+      'formats': [(f['type'], tuple(f['shape'])) for f in fields],
+      'offsets': [f['offset'] for f in fields],
+      'itemsize': described['bytes'],
+    }
+  )
+
+
+def checksum(row: int, record: bytes | memoryview) -> int:
+  """Returns the checksum of a record, its own checksum's bytes left out.
+
+  It starts from the row, so that a record in another's place is noticed.
+  """
+  return zlib.crc32(record[4:], row & 0xFFFFFFFF)

@@ -1,0 +1,307 @@
+"""The accounts' features on disk, one ArrayRecord record an account.
+
+A folder holds the rows of an AccountTable as the model takes them, after the
+transforms, in files of about a GiB, and `index.json`: how a record is laid out,
+how long each file is, and the fingerprint of what the rows were made from. A
+record is the raw bytes of a row, all of one length, and begins with a checksum
+of the rest and of the row's number.
+
+A folder is named after its fingerprint and appears complete or not at all: a
+run that finds it takes it, and several runs may share a place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import tempfile
+from typing import Any
+import zlib
+
+from array_record.python import array_record_module
+import jax
+import numpy as np
+
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
+from morning_jax.data.records import layout as layout_lib
+
+FORMAT_VERSION = 1
+_INDEX = 'index.json'
+_BLOCK_BYTES = 64 << 20  # of the rows that are made at a time
+_FILE_BYTES = 1 << 30
+# Rows are drawn at random: one record a chunk, nothing read ahead. Features
+# are noise to a compressor, and reading is three times as fast without.
+_WRITER = 'group_size:1,uncompressed'
+_READER = 'readahead_buffer_size:0,max_parallelism:0'
+
+
+def fingerprint(
+  data_fingerprint: str,
+  kinds: Mapping[str, str],
+  fitted: Any,
+  attribute_names: list[str],
+) -> str:
+  """Returns a SHA-256 of all that the rows depend on.
+
+  Args:
+    data_fingerprint: of the data set (`pipeline.fingerprint`).
+    kinds: feature -> kind of transform.
+    fitted: what was fitted to the training accounts, arrays.
+    attribute_names: of the model's attributes, in order.
+  """
+  digest = hashlib.sha256(
+    json.dumps(
+      [FORMAT_VERSION, data_fingerprint, dict(kinds), attribute_names]
+    ).encode()
+  )
+  for path, leaf in jax.tree_util.tree_leaves_with_path(fitted):
+    array = np.ascontiguousarray(leaf)
+    digest.update(
+      f'{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n'.encode()
+    )
+    digest.update(array.data)
+  return digest.hexdigest()
+
+
+def _digest(content: Mapping[str, Any]) -> int:
+  return zlib.crc32(json.dumps(content, sort_keys=True).encode())
+
+
+def write(
+  place: pathlib.Path,
+  made_from: str,
+  rows_of: Callable[[slice], accounts_lib.AccountTable],
+  num_rows: int,
+  *,
+  block_bytes: int = _BLOCK_BYTES,
+  file_bytes: int = _FILE_BYTES,
+) -> None:
+  """Writes the accounts' rows, unless they are there already.
+
+  Args:
+    place: the folder of such folders; made if it does not exist.
+    made_from: fingerprint of what the rows depend on.
+    rows_of: makes the rows of a slice of the accounts (`account_rows`).
+    num_rows: accounts, at least 1.
+    block_bytes: of the rows that are made at a time, about.
+    file_bytes: of a file, about.
+
+  Raises:
+    UserError: the place can't be written.
+  """
+  folder = _folder(place, made_from)
+  if folder.exists():
+    return
+  draft = None
+  try:
+    place.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(place)
+    draft = pathlib.Path(
+      tempfile.mkdtemp(prefix=f'{_draft_prefix()}{os.getpid()}-', dir=place)
+    )
+    _write_files(draft, made_from, rows_of, num_rows, block_bytes, file_bytes)
+    draft.chmod(0o755)
+    try:
+      draft.replace(folder)
+    except OSError:
+      if not folder.exists():
+        raise
+      # Another process was faster, with the same rows.
+      shutil.rmtree(draft, ignore_errors=True)
+  except (OSError, RuntimeError) as e:
+    reason = getattr(e, 'strerror', None) or ' '.join(str(e).split())
+    raise errors.UserError(
+      f"{place}: cannot be written ({reason}); config.data.placement='stream'"
+      ' needs a folder with space for all features: name another'
+      ' config.data.stream_dir'
+    ) from e
+  finally:
+    if draft is not None and draft.exists():
+      shutil.rmtree(draft, ignore_errors=True)
+
+
+def _draft_prefix() -> str:
+  return f'.draft-{socket.gethostname()}-'
+
+
+def _remove_abandoned(place: pathlib.Path) -> None:
+  """Removes what processes of this machine began to write and did not end."""
+  prefix = _draft_prefix()
+  for draft in place.glob(f'{prefix}*'):
+    pid = draft.name.removeprefix(prefix).partition('-')[0]
+    try:
+      os.kill(int(pid), 0)
+    except ProcessLookupError:
+      shutil.rmtree(draft, ignore_errors=True)
+    except (ValueError, OSError):
+      continue
+
+
+def _folder(place: pathlib.Path, made_from: str) -> pathlib.Path:
+  return place / f'accounts-{made_from[:16]}'
+
+
+def _write_files(
+  folder: pathlib.Path,
+  made_from: str,
+  rows_of: Callable[[slice], accounts_lib.AccountTable],
+  num_rows: int,
+  block_bytes: int,
+  file_bytes: int,
+) -> None:
+  layout = layout_lib.layout_of(rows_of(slice(0, 1)))
+  files: list[dict[str, Any]] = []
+  per_file = max(1, file_bytes // layout.itemsize)
+  for start in range(0, num_rows, per_file):
+    stop = min(num_rows, start + per_file)
+    path = folder / f'rows-{len(files):05d}.array_record'
+    writer = array_record_module.ArrayRecordWriter(str(path), _WRITER)
+    for record in _records(rows_of, layout, start, stop, block_bytes):
+      writer.write(record)
+    writer.close()
+    files.append(
+      {'name': path.name, 'rows': stop - start, 'bytes': path.stat().st_size}
+    )
+  content = {
+    'format_version': FORMAT_VERSION,
+    'made_from': made_from,
+    'record': layout_lib.describe(layout),
+    'files': files,
+  }
+  (folder / _INDEX).write_text(
+    json.dumps({'content': content, 'crc32': _digest(content)}, indent=1)
+    + '\n',
+    encoding='utf-8',
+  )
+
+
+def _records(
+  rows_of: Callable[[slice], accounts_lib.AccountTable],
+  layout: np.dtype,
+  start: int,
+  stop: int,
+  block_bytes: int,
+) -> Iterator[bytes]:
+  size = layout.itemsize
+  per_block = max(1, block_bytes // size)
+  for first in range(start, stop, per_block):
+    table = rows_of(slice(first, min(stop, first + per_block)))
+    columns = layout_lib.columns_of(table)
+    # Zeros: padding between fields is under the checksum too.
+    block = np.zeros(len(next(iter(columns.values()))), layout)
+    for name, x in columns.items():
+      block[name] = x
+    whole = block.tobytes()
+    for i in range(len(block)):
+      record = memoryview(whole)[i * size : (i + 1) * size]
+      yield (
+        layout_lib.checksum(first + i, record).to_bytes(4, 'little')
+        + record[4:]
+      )
+
+
+class AccountRecords:
+  """The accounts' rows on disk; may be read from several threads.
+
+  Attributes:
+    row_bytes: length of a row.
+  """
+
+  def __init__(self, place: pathlib.Path, made_from: str):
+    """Opens what `write` wrote.
+
+    Args:
+      place: the folder of such folders.
+      made_from: fingerprint of what the rows must have been made from.
+
+    Raises:
+      UserError: the files are damaged or incomplete.
+    """
+    self._path = _folder(place, made_from)
+    index = self._path / _INDEX
+    try:
+      stored = json.loads(index.read_text(encoding='utf-8'))
+      content = stored['content']
+      if stored['crc32'] != _digest(content):
+        raise ValueError('it fails its checksum')
+      if content['made_from'] != made_from:
+        raise ValueError('it was made from other data')
+      self._layout = layout_lib.from_description(content['record'])
+      files = [(f['name'], f['rows'], f['bytes']) for f in content['files']]
+    except (OSError, ValueError, KeyError, TypeError) as e:
+      raise self._damaged(index, e) from e
+    self.row_bytes = self._layout.itemsize
+    self._names = [
+      n for n in self._layout.names or () if n != layout_lib.CHECKSUM
+    ]
+    self._first = np.cumsum([0, *(rows for _, rows, _ in files)])
+    self._files = [self._path / name for name, _, _ in files]
+    self._readers = []
+    for path, (_, rows, size) in zip(self._files, files, strict=True):
+      try:
+        actual = path.stat().st_size
+        if actual != size:
+          raise ValueError(f'{actual:,} bytes instead of {size:,}')
+        reader = array_record_module.ArrayRecordReader(str(path), _READER)
+        if reader.num_records() != rows:
+          raise ValueError(f'{reader.num_records():,} rows instead of {rows:,}')
+      except (OSError, ValueError, RuntimeError, IndexError) as e:
+        raise self._damaged(path, e) from e
+      self._readers.append(reader)
+
+  def _damaged(
+    self, path: pathlib.Path, reason: Exception | str
+  ) -> errors.UserError:
+    text = ' '.join(str(reason).split())[:160]
+    return errors.UserError(
+      f'{path}: is damaged ({text}); remove {self._path} to have it written'
+      ' again'
+    )
+
+  def __len__(self) -> int:
+    return int(self._first[-1])
+
+  def __getitem__(self, rows: np.ndarray) -> accounts_lib.AccountTable:
+    """Reads rows, repeated ones once.
+
+    Args:
+      rows: int [n], in any order.
+
+    Returns:
+      Their features, NumPy arrays.
+
+    Raises:
+      UserError: a record is damaged.
+    """
+    distinct, place = np.unique(rows, return_inverse=True)
+    return jax.tree.map(lambda x: x.take(place, axis=0), self.read(distinct))
+
+  def read(self, rows: np.ndarray) -> accounts_lib.AccountTable:
+    """Reads distinct, ascending rows; otherwise as `[]`."""
+    parts = []
+    file_of = np.searchsorted(self._first, rows, side='right') - 1
+    for number in np.unique(file_of):
+      wanted = rows[file_of == number]
+      path = self._files[number]
+      try:
+        records = self._readers[number].read(
+          (wanted - self._first[number]).tolist()
+        )
+      except (ValueError, RuntimeError, IndexError) as e:
+        raise self._damaged(path, e) from e
+      for row, record in zip(wanted.tolist(), records, strict=True):
+        if len(record) != self.row_bytes or layout_lib.checksum(
+          row, record
+        ) != int.from_bytes(record[:4], 'little'):
+          raise self._damaged(path, f'row {row} fails its checksum')
+      parts += records
+    whole = np.frombuffer(b''.join(parts), self._layout)
+    return layout_lib.table_of(
+      self._names, lambda name: np.ascontiguousarray(whole[name])
+    )

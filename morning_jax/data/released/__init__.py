@@ -1,0 +1,1 @@
+"""What the MORNING authors released: feature files and weights."""

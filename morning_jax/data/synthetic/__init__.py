@@ -1,0 +1,1 @@
+"""The embedded world: a seeded data set with a planted preference."""

@@ -1,0 +1,96 @@
+"""Encodes accounts, each once and in blocks of bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+from jax import numpy as jnp
+from jax.sharding import Mesh
+import numpy as np
+
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import sharding
+from morning_jax.model import morning
+
+
+def make_encode(model: morning.Morning) -> Callable[..., Any]:
+  """Compiles the encoding of accounts of one role, once for all tables.
+
+  Args:
+    model: the model.
+
+  Returns:
+    A jitted function of (variables, accounts, graph, role), which returns
+    perspective -> [accounts, D].
+  """
+
+  def encode(
+    variables: Mapping[str, Any],
+    accounts: accounts_lib.AccountTable,
+    graph: Any,
+    role: str,
+  ) -> Any:
+    return model.apply(
+      variables, accounts, role=role, graph=graph, method='encode'
+    )
+
+  return jax.jit(encode, static_argnames='role')
+
+
+class Scorer:
+  """Encodes accounts of one data set.
+
+  Memory is bounded: accounts are encoded `batch_size` at a time.
+  """
+
+  def __init__(
+    self,
+    model: morning.Morning,
+    table: accounts_lib.Rows,
+    mesh: Mesh,
+    *,
+    batch_size: int,
+    graph: Any = None,
+    encode: Callable[..., Any] | None = None,
+  ):
+    """Prepares to score.
+
+    Args:
+      model: the model.
+      table: features of all accounts, on the host.
+      mesh: where to compute.
+      batch_size: accounts encoded at a time.
+      graph: the attribute graph, where the model takes it.
+      encode: what `make_encode` returned for the model, where it is at hand.
+    """
+    self._table = table
+    self._graph = sharding.put_large(graph, mesh)
+    self._mesh = mesh
+    axis = mesh.shape[sharding.DATA]
+    self._batch_size = -(-max(batch_size, 1) // axis) * axis
+    self._encode = encode or make_encode(model)
+
+  def encode(
+    self, params: Any, rows: np.ndarray, *, role: str
+  ) -> dict[str, jax.Array]:
+    """Encodes accounts of one role.
+
+    Args:
+      params: the model's parameters.
+      rows: account rows.
+      role: 'brand' or 'influencer'.
+
+    Returns:
+      Perspective -> [rows, D].
+    """
+    blocks = []
+    for start in range(0, len(rows), self._batch_size):
+      block = rows[start : start + self._batch_size]
+      # The last block is padded, so that one program serves all.
+      padded = np.resize(block, self._batch_size)
+      batch = sharding.put_rows(self._table[padded], self._mesh)
+      encoded = self._encode({'params': params}, batch, self._graph, role)
+      blocks.append({k: v[: len(block)] for k, v in encoded.items()})
+    return jax.tree.map(lambda *x: jnp.concatenate(x), *blocks)

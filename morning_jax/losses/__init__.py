@@ -1,0 +1,1 @@
+"""Ranking losses, on one device and on a ring of them."""

@@ -1,1 +1,0 @@
-"""Other authors' methods, to compare MORNING with."""

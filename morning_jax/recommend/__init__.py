@@ -1,0 +1,1 @@
+"""The best influencers of a brand: exact top k, encoded catalogues."""

@@ -1,0 +1,254 @@
+"""Top-k of a catalogue of encoded influencers by inner product.
+
+Ranking for a brand is maximum inner product search (SPEC section 6). The search
+is exact: float32 products of full precision, and of equal scores the lower row
+comes first, whatever the blocks or shards. Memory is bounded by a block, on
+each device where the catalogue is sharded: a catalogue may be a memory-mapped
+file that is larger than memory (`index.open_catalogue`).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+from jax import numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+
+from morning_jax.core import sharding
+
+_BLOCK_BYTES = 1 << 28
+# On a CPU, a larger block is memory fresh from the system, page by page, which
+# takes longer than the product; smaller ones are reused.
+_BLOCK_BYTES_CPU = 1 << 24
+
+
+class TopK(NamedTuple):
+  """The best of a catalogue for each brand, best first.
+
+  A row whose score is NaN or -inf can't be compared and is never among them.
+  Where fewer than k rows can be, the list ends in scores -inf and rows -1.
+
+  Attributes:
+    scores: float32 [B, k].
+    rows: int32 [B, k] rows of the catalogue, each at most once; or -1.
+  """
+
+  scores: Any
+  rows: Any
+
+
+def _scores(brand_BxD: jax.Array, influencer_MxD: jax.Array) -> jax.Array:
+  score_BxM = jnp.matmul(
+    brand_BxD.astype(jnp.float32),
+    influencer_MxD.astype(jnp.float32).T,
+    precision=jax.lax.Precision.HIGHEST,
+  )
+  # -0 and 0 are equal scores, yet not to top_k, and NaN the highest of all.
+  score_BxM = jnp.where(score_BxM == 0, 0.0, score_BxM)
+  return jnp.where(jnp.isnan(score_BxM), -jnp.inf, score_BxM)
+
+
+def _best(score_BxM: jax.Array, k: int, *, approximate: bool) -> TopK:
+  if approximate:
+    return TopK(*jax.lax.approx_max_k(score_BxM, k))
+  return TopK(*jax.lax.top_k(score_BxM, k))
+
+
+def _of_lists(scores: jax.Array, rows: jax.Array, k: int) -> TopK:
+  """Merges lists that stand side by side, lower rows first."""
+  best = _best(scores, k, approximate=False)
+  return TopK(best.scores, jnp.take_along_axis(rows, best.rows, axis=1))
+
+
+def _nothing(num_brands: int, k: int) -> TopK:
+  """Returns lists without a row, which stay before rows of score -inf."""
+  return TopK(
+    jnp.full((num_brands, k), -jnp.inf),
+    jnp.full((num_brands, k), -1, jnp.int32),
+  )
+
+
+def _merge(
+  best: TopK, score_BxM: jax.Array, first: jax.Array, *, approximate: bool
+) -> TopK:
+  """Merges the scores of a block of the catalogue into the best so far."""
+  k = best.rows.shape[1]
+  found = _best(score_BxM, min(k, score_BxM.shape[1]), approximate=approximate)
+  return _of_lists(
+    jnp.concatenate([best.scores, found.scores], axis=1),
+    jnp.concatenate([best.rows, found.rows + first], axis=1),
+    k,
+  )
+
+
+@functools.partial(jax.jit, static_argnames='approximate', donate_argnums=0)
+def _take_in(
+  best: TopK,
+  brand_BxD: jax.Array,
+  block_MxD: jax.Array,
+  first: jax.Array,
+  *,
+  approximate: bool,
+) -> TopK:
+  score_BxM = _scores(brand_BxD, block_MxD)
+  return _merge(best, score_BxM, first, approximate=approximate)
+
+
+def _rows_of_block(num_brands: int, width: int, platform: str) -> int:
+  block_bytes = _BLOCK_BYTES_CPU if platform == 'cpu' else _BLOCK_BYTES
+  return max(1024, block_bytes // (4 * (width + num_brands)))
+
+
+def _check(brand_BxD: Any, catalogue_MxD: Any, k: int, num_rows: int) -> None:
+  if brand_BxD.ndim != 2 or brand_BxD.shape[1] != catalogue_MxD.shape[1]:
+    raise ValueError(
+      f'brands {brand_BxD.shape} and catalogue {catalogue_MxD.shape} differ in'
+      ' their last dimension'
+    )
+  if not 1 <= k <= num_rows:
+    raise ValueError(f'k={k} is not in 1..{num_rows}, the catalogue')
+
+
+def top_k(
+  brand_BxD: Any,
+  catalogue_MxD: Any,
+  *,
+  k: int,
+  block_rows: int | None = None,
+  approximate: bool = False,
+) -> TopK:
+  """Finds the k influencers with the highest inner products, block by block.
+
+  Args:
+    brand_BxD: encoded brands.
+    catalogue_MxD: encoded influencers, on the host (memory-mapped or not) or
+      on device; float32 or bfloat16.
+    k: how many, at most M.
+    block_rows: rows of the catalogue at a time; about 256 MiB if None, and
+      16 MiB on a CPU.
+    approximate: whether to take `jax.lax.approx_max_k` within a block, faster
+      on TPUs; its recall is 0.95 in expectation.
+
+  Returns:
+    NumPy arrays.
+
+  Raises:
+    ValueError: sizes that don't fit together, or k is out of range.
+  """
+  num_rows = len(catalogue_MxD)
+  _check(brand_BxD, catalogue_MxD, k, num_rows)
+  brand_BxD = jnp.asarray(brand_BxD, jnp.float32)
+  num_brands, width = brand_BxD.shape
+  if block_rows is None:
+    block_rows = _rows_of_block(num_brands, width, jax.default_backend())
+  best = _nothing(num_brands, k)
+  for first in range(0, num_rows, block_rows):
+    block_MxD = jnp.asarray(catalogue_MxD[first : first + block_rows])
+    best = _take_in(
+      best, brand_BxD, block_MxD, jnp.int32(first), approximate=approximate
+    )
+    # One block at a time: dispatch must not run ahead of memory.
+    jax.block_until_ready(best)
+  return TopK(*jax.device_get(best))
+
+
+def top_k_sharded(
+  brand_BxD: jax.Array,
+  catalogue_MxD: jax.Array,
+  *,
+  k: int,
+  num_rows: int,
+  mesh: Mesh,
+  block_rows: int | None = None,
+  approximate: bool = False,
+) -> TopK:
+  """Finds the k best of a catalogue whose rows are sharded over `data`.
+
+  Each device takes the best of its own rows, block by block; only those are
+  exchanged. Another call with the same sizes compiles nothing.
+
+  Args:
+    brand_BxD: encoded brands.
+    catalogue_MxD: encoded influencers, as `sharding.put_rows` puts them.
+    k: how many, at most `num_rows`.
+    num_rows: rows of the catalogue without padding.
+    mesh: the mesh.
+    block_rows: rows that a device takes at a time, see `top_k`.
+    approximate: see `top_k`.
+
+  Returns:
+    Arrays on device, replicated.
+
+  Raises:
+    ValueError: sizes that don't fit together, or k is out of range.
+  """
+  _check(brand_BxD, catalogue_MxD, k, num_rows)
+  if block_rows is None:
+    num_brands, width = brand_BxD.shape
+    platform = mesh.devices.flat[0].platform
+    block_rows = _rows_of_block(num_brands, width, platform)
+  return _search_shards(
+    brand_BxD,
+    catalogue_MxD,
+    k=k,
+    num_rows=num_rows,
+    mesh=mesh,
+    block_rows=block_rows,
+    approximate=approximate,
+  )
+
+
+@functools.partial(
+  jax.jit,
+  static_argnames=('k', 'num_rows', 'mesh', 'block_rows', 'approximate'),
+)
+def _search_shards(
+  brand_BxD: jax.Array,
+  catalogue_MxD: jax.Array,
+  *,
+  k: int,
+  num_rows: int,
+  mesh: Mesh,
+  block_rows: int,
+  approximate: bool,
+) -> TopK:
+  axis = sharding.DATA
+
+  def of_device(brand_BxD: jax.Array, own_MxD: jax.Array) -> TopK:
+    own_rows = len(own_MxD)
+    size = min(block_rows, own_rows)
+    first_row = jax.lax.axis_index(axis) * own_rows
+
+    def take_in(best: TopK, begin: jax.Array) -> tuple[TopK, None]:
+      # The last block begins earlier, to be as long as the others; the rows
+      # before `begin` have been taken.
+      start = jnp.minimum(begin, own_rows - size)
+      # Tied to the loop, lest a CPU's compiler widen all bfloat16 rows before.
+      rows_MxD, start = jax.lax.optimization_barrier((own_MxD, start))
+      block_MxD = jax.lax.dynamic_slice_in_dim(rows_MxD, start, size)
+      own_row_M = start + jnp.arange(size)
+      wanted_M = (own_row_M >= begin) & (first_row + own_row_M < num_rows)
+      score_BxM = jnp.where(wanted_M, _scores(brand_BxD, block_MxD), -jnp.inf)
+      first = first_row + start
+      return _merge(best, score_BxM, first, approximate=approximate), None
+
+    best, _ = jax.lax.scan(
+      take_in, _nothing(len(brand_BxD), k), jnp.arange(0, own_rows, size)
+    )
+    # Shard by shard, so that lower rows come first.
+    gather = functools.partial(
+      jax.lax.all_gather, axis_name=axis, axis=1, tiled=True
+    )
+    return _of_lists(gather(best.scores), gather(best.rows), k)
+
+  search = jax.shard_map(
+    of_device,
+    mesh=mesh,
+    in_specs=(PartitionSpec(), PartitionSpec(axis)),
+    out_specs=PartitionSpec(),
+    # Equal on all devices after the gather, which can't be inferred.
+    check_vma=False,
+  )
+  return search(brand_BxD, catalogue_MxD)

@@ -1,0 +1,183 @@
+"""Shapes of what a step of training reads, of data that need not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+import jax
+from jax import numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+import ml_collections
+
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import sharding
+from morning_jax.graph import account_attributes
+from morning_jax.graph import attribute_graph
+from morning_jax.losses import negative_sampling
+from morning_jax.model import factory
+from morning_jax.training import device_data
+
+# The published data's (SPEC section 2); of the list, how many attributes exist.
+FEATURE_SIZES: Mapping[str, int] = {
+  'content_image': 1365,
+  'content_text': 22,
+  'audience_image': 1365,
+  'audience_text': 21,
+  'attribute_embedding': 128,
+  accounts_lib.ATTRIBUTE_LIST: 572,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+  """Sizes of the data that a step would read.
+
+  Attributes:
+    brands: training brands.
+    influencers: training influencers.
+    positives: training pairs.
+    longest_list: positives of the brand that has most.
+    edges: of the attribute graph, each counted once.
+    most_attributes: attributes of the account that has most.
+    features: feature -> size.
+  """
+
+  brands: int = 360
+  influencers: int = 3748
+  positives: int = 3960
+  longest_list: int = 64
+  edges: int = 17_590
+  most_attributes: int = 16
+  features: Mapping[str, int] = dataclasses.field(
+    default_factory=lambda: dict(FEATURE_SIZES)
+  )
+
+
+def of_graph(
+  config: ml_collections.ConfigDict, sizes: Sizes, mesh: Mesh
+) -> Any:
+  """Returns the shapes of the padded attribute graph on a mesh.
+
+  Args:
+    config: the `model` part of the configuration.
+    sizes: sizes of the data, an attribute list among the features.
+    mesh: the mesh; its devices need not be attached.
+
+  Returns:
+    A GraphsTuple of ShapeDtypeStructs, as `fitted.graph_of` makes it of arrays.
+  """
+  arrays = attribute_graph.padded_shapes(
+    sizes.features[accounts_lib.ATTRIBUTE_LIST],
+    0 if factory.graph_encoder(config) == 'embedding' else sizes.edges,
+    width=factory.stored_vectors(config),
+  )
+  return attribute_graph.from_arrays(
+    {
+      name: jax.ShapeDtypeStruct(
+        x.shape, x.dtype, sharding=sharding.of_large(x.shape[0], mesh)
+      )
+      for name, x in arrays.items()
+    }
+  )
+
+
+def _of_accounts(
+  features: Mapping[str, int],
+  most_attributes: int,
+  count: int,
+  where: NamedSharding,
+) -> accounts_lib.AccountTable:
+  """Returns the shapes of a table of so many accounts."""
+
+  def of(*shape: int, dtype: Any) -> Any:
+    return jax.ShapeDtypeStruct((count, *shape), dtype, sharding=where)
+
+  features = dict(features)
+  held = None
+  if features.pop(accounts_lib.ATTRIBUTE_LIST, None):
+    held = account_attributes.HeldAttributes(
+      index=of(most_attributes, dtype=jnp.int32),
+      weight=of(most_attributes, dtype=jnp.float32),
+    )
+  return accounts_lib.AccountTable(
+    features={f: of(n, dtype=jnp.float32) for f, n in features.items()},
+    present={f: of(dtype=jnp.bool_) for f in features},
+    held=held,
+  )
+
+
+def of_batch(
+  config: ml_collections.ConfigDict, sizes: Sizes, mesh: Mesh
+) -> accounts_lib.Batch:
+  """Returns the shapes of a batch that the host brings, as `Stream` has it.
+
+  Args:
+    config: the whole configuration.
+    sizes: sizes of the data; their features are those that take part.
+    mesh: the mesh; its devices need not be attached.
+
+  Returns:
+    ShapeDtypeStructs with their shardings.
+  """
+  count = config.train.batch_size
+  drawn = config.train.negatives if config.loss.kind == 'triplet' else 0
+
+  def rows(count: int) -> accounts_lib.AccountTable:
+    even = count % mesh.shape[sharding.DATA] == 0
+    spec = PartitionSpec(sharding.DATA) if even else PartitionSpec()
+    return _of_accounts(
+      sizes.features, sizes.most_attributes, count, NamedSharding(mesh, spec)
+    )
+
+  index: Any = jax.ShapeDtypeStruct(
+    (count,), jnp.int32, sharding=sharding.replicated(mesh)
+  )
+  return accounts_lib.Batch(
+    brand_P=index,
+    candidate_P=index,
+    brands=rows(count),
+    influencers=rows(count * (1 + drawn)),
+  )
+
+
+def of_training(
+  sizes: Sizes, mesh: Mesh, *, graph: Any = None
+) -> device_data.TrainingData:
+  """Returns the shapes of what `device_data.put_data` would put on a mesh.
+
+  Args:
+    sizes: sizes of the data; their features are those that take part.
+    mesh: the mesh; its devices need not be attached.
+    graph: from `of_graph`, where the model takes it.
+
+  Returns:
+    ShapeDtypeStructs with their shardings.
+  """
+  replicated = sharding.replicated(mesh)
+  rows = NamedSharding(mesh, PartitionSpec(sharding.DATA))
+  axis = mesh.shape[sharding.DATA]
+  num_accounts = -(-(sizes.brands + sizes.influencers) // axis) * axis
+
+  def integers(count: int) -> Any:
+    return jax.ShapeDtypeStruct((count,), jnp.int32, sharding=replicated)
+
+  return device_data.TrainingData(
+    table=_of_accounts(
+      sizes.features, sizes.most_attributes, num_accounts, rows
+    ),
+    lists=negative_sampling.PositiveLists(
+      start=integers(sizes.brands + 1),
+      candidate_P=integers(sizes.positives),
+      rest_rank_P=integers(sizes.positives),
+      num_candidates=sizes.influencers,
+      search_steps=sizes.longest_list.bit_length(),
+    ),
+    brand_row_B=integers(sizes.brands),
+    candidate_row_M=integers(sizes.influencers),
+    brand_P=integers(sizes.positives),
+    candidate_P=integers(sizes.positives),
+    category_B=integers(sizes.brands),
+    graph=graph,
+  )

@@ -1,0 +1,50 @@
+"""Trains and evaluates every fold over brands."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import ml_collections
+
+from morning_jax.checkpoint import workdir as workdir_lib
+from morning_jax.data import pipeline
+from morning_jax.evaluation import tables
+from morning_jax.reporting import console
+from morning_jax.training import train
+
+
+def cross_validate(
+  config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
+) -> bool:
+  """Trains and evaluates each fold in a folder of its own.
+
+  Args:
+    config: with `data.folds` set and `data.fold` below 0.
+    workdir: gets `fold-1`, `fold-2`, ... and a `metrics.json` with the mean
+      and standard error over the folds.
+
+  Returns:
+    Whether all folds are finished; False after a SIGTERM.
+  """
+  workdir = pathlib.Path(workdir).resolve()
+  dataset = pipeline.load(config.data)
+  folds = []
+  for index in range(config.data.folds):
+    # A plain copy would share the parts, and the caller's would change.
+    fold_config = config.copy_and_resolve_references()
+    fold_config.data.fold = index
+    console.say(f'\n== fold {index + 1} of {config.data.folds}')
+    outcome = train.train(
+      fold_config, workdir / f'fold-{index + 1}', dataset=dataset
+    )
+    if not outcome.finished:
+      return False
+    folds.append(outcome.metrics['test'])
+  table, summary = tables.of_folds(folds)
+  workdir_lib.write_metrics(
+    workdir / workdir_lib.METRICS_FILE,
+    {'cross_validation': summary, 'folds': folds},
+  )
+  console.say(f'\n== cross-validation\n{table}')
+  return True

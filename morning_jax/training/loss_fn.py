@@ -1,0 +1,172 @@
+"""The loss of a batch, as the configuration puts it together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax import numpy as jnp
+import ml_collections
+
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
+from morning_jax.core import sharding
+from morning_jax.losses import negative_sampling
+from morning_jax.losses import pairwise
+from morning_jax.losses import ring
+from morning_jax.losses import ring_logsumexp
+from morning_jax.model import morning
+from morning_jax.training import device_data
+from morning_jax.training import sampler
+
+# Weights of the mean scores in the released program's extra term.
+_SCORE_WEIGHTS = {'content': 0.01, 'audience': 0.02, 'attribute': 0.01}
+
+
+def make_loss(
+  config: ml_collections.ConfigDict, *, ring_unroll: int = 1
+) -> Callable[..., pairwise.Parts]:
+  """Makes the loss of a batch from the `loss` and `train` configuration.
+
+  Args:
+    config: the whole configuration.
+    ring_unroll: blocks of scores in one loop body, where devices form a ring.
+
+  Returns:
+    A function of (model, params, data, batch, dropout key) that returns the
+    loss parts.
+
+  Raises:
+    UserError: the loss is unknown, or a number is out of range.
+  """
+  loss = config.loss
+  margins = loss.margins.to_dict()
+  if loss.variant not in ('paper', 'release'):
+    raise errors.UserError(
+      f'config.loss.variant={loss.variant!r} is neither paper nor release'
+    )
+  if loss.kind not in ('triplet', 'all_pairs'):
+    raise errors.UserError(
+      f'config.loss.kind={loss.kind!r} is neither triplet nor all_pairs'
+    )
+  if loss.sharding not in ('ring', 'none'):
+    raise errors.UserError(
+      f'config.loss.sharding={loss.sharding!r} is neither ring nor none'
+    )
+  if loss.dtype not in ('float32', 'bfloat16'):
+    raise errors.UserError(
+      f'config.loss.dtype={loss.dtype!r} is neither float32 nor bfloat16'
+    )
+  if config.train.negatives < 1:
+    raise errors.UserError('config.train.negatives must be at least 1')
+  if loss.category_weight < 0:
+    raise errors.UserError('config.loss.category_weight must not be below 0')
+  if loss.temperature <= 0:
+    raise errors.UserError('config.loss.temperature must be above 0')
+
+  def of_batch(
+    model: morning.Morning,
+    params: Any,
+    data: device_data.TrainingData,
+    batch: accounts_lib.Batch,
+    dropout_key: jax.Array,
+  ) -> pairwise.Parts:
+    brand_P, candidate_P = batch.brand_P, batch.candidate_P
+    brands, influencers = jax.tree.map(
+      sharding.shard_rows, (batch.brands, batch.influencers)
+    )
+    brand, influencer = model.apply(
+      {'params': params},
+      brands,
+      influencers,
+      graph=data.graph,
+      train=True,
+      rngs={'dropout': dropout_key},
+    )
+    if loss.kind == 'triplet':
+      count = len(brand_P)
+      parts = pairwise.triplet(
+        morning.scores_of_pairs(
+          brand, {k: v[:count] for k, v in influencer.items()}
+        ),
+        morning.scores_of_pairs(
+          brand,
+          {
+            k: v[count:].reshape(count, config.train.negatives, -1)
+            for k, v in influencer.items()
+          },
+        ),
+        margins=margins,
+        variant=loss.variant,
+        score_weights=_SCORE_WEIGHTS if loss.regularize_scores else {},
+      )
+    elif loss.sharding == 'ring' and (
+      axes := ring.axes_of(jax.sharding.get_abstract_mesh())
+    ):
+      parts = ring.all_pairs_sharded(
+        dict(brand),
+        dict(influencer),
+        data.lists,
+        brand_P,
+        candidate_P,
+        axes=axes,
+        margins=margins,
+        hinge_weight=loss.hinge_weight,
+        temperature=loss.temperature,
+        category_B=data.category_B[brand_P],
+        category_weight=loss.category_weight,
+        dtype=jnp.dtype(loss.dtype),
+        unroll=ring_unroll,
+      )
+    else:
+      dtype = jnp.dtype(loss.dtype)
+      parts = pairwise.all_pairs(
+        {
+          k: ring_logsumexp.product(brand[k], influencer[k], dtype=dtype)
+          for k in brand
+        },
+        negative_sampling.is_positive(
+          data.lists, brand_P[:, None], candidate_P[None, :]
+        ),
+        margins=margins,
+        hinge_weight=loss.hinge_weight,
+        temperature=loss.temperature,
+        category_B=data.category_B[brand_P],
+        category_weight=loss.category_weight,
+      )
+    if loss.l1:
+      parts['l1'] = loss.l1 * pairwise.l1_norm(params)
+    if loss.l2:
+      parts['l2'] = loss.l2 * pairwise.l2_penalty(params)
+    return parts
+
+  return of_batch
+
+
+def of_positives(
+  config: ml_collections.ConfigDict, of_batch: Callable[..., pairwise.Parts]
+) -> Callable[..., pairwise.Parts]:
+  """Makes a loss of positives, whose accounts lie on device, of one of batches.
+
+  Args:
+    config: the whole configuration.
+    of_batch: what `make_loss` returned.
+
+  Returns:
+    A function of (model, params, data, positives of the batch, key of the
+    step) that returns the loss parts.
+  """
+
+  def loss(
+    model: morning.Morning,
+    params: Any,
+    data: device_data.TrainingData,
+    positive_P: jax.Array,
+    key: jax.Array,
+  ) -> pairwise.Parts:
+    negative_key, dropout_key = sampler.step_keys(key)
+    batch = device_data.gather(config, data, positive_P, negative_key)
+    return of_batch(model, params, data, batch, dropout_key)
+
+  return loss

@@ -1,0 +1,215 @@
+"""Who is in a batch: a pure function of the seed and the step.
+
+The same functions serve where the accounts lie on device and where the host
+reads them ahead of the device: threefry gives the same numbers on every
+backend, and all that follows from them is integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import functools
+
+import flax.struct
+import jax
+from jax import numpy as jnp
+import ml_collections
+import numpy as np
+
+from morning_jax.core import errors
+from morning_jax.core.accounts import Array
+from morning_jax.data import splits
+from morning_jax.losses import negative_sampling
+
+
+@flax.struct.dataclass
+class Indices:
+  """Who is in a batch.
+
+  Attributes:
+    brand_P: int32, brand of each positive.
+    candidate_P: int32, influencer of each positive.
+    influencers: int32 [P], or [P + P * N] with the negatives of each positive
+      in turn behind all positives.
+  """
+
+  brand_P: Array
+  candidate_P: Array
+  influencers: Array
+
+
+def seed_keys(config: ml_collections.ConfigDict) -> tuple[jax.Array, jax.Array]:
+  """Returns the keys of the epochs' order and of the steps."""
+  order_key, step_key = jax.random.split(jax.random.key(config.seed))
+  return order_key, step_key
+
+
+def step_keys(step_key: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Splits a step's own key into those of the negatives and of dropout."""
+  negative_key, dropout_key = jax.random.split(step_key)
+  return negative_key, dropout_key
+
+
+def order_of_epoch(
+  config: ml_collections.ConfigDict,
+  order_key: jax.Array,
+  epoch: jax.Array,
+  num_positives: int,
+) -> jax.Array:
+  """Returns the order of an epoch's positives, int [num_positives]."""
+  if not config.train.shuffle:
+    return jnp.arange(num_positives)
+  return jax.random.permutation(
+    jax.random.fold_in(order_key, epoch), num_positives
+  )
+
+
+def places_of_step(
+  config: ml_collections.ConfigDict,
+  step: jax.Array,
+  *,
+  steps_per_epoch: int,
+  num_positives: int,
+) -> jax.Array:
+  """Returns where in its epoch's order a step's positives stand, int [P]."""
+  batch_size = config.train.batch_size
+  place = (step % steps_per_epoch) * batch_size
+  return (place + jnp.arange(batch_size)) % num_positives
+
+
+def of_positives(
+  config: ml_collections.ConfigDict,
+  lists: negative_sampling.PositiveLists,
+  brand_P: jax.Array,
+  candidate_P: jax.Array,
+  negative_key: jax.Array,
+) -> Indices:
+  """Completes a batch of positives with what the loss takes beside them.
+
+  Args:
+    config: the whole configuration.
+    lists: the positives of each brand.
+    brand_P: brand of each positive of the batch.
+    candidate_P: influencer of each.
+    negative_key: what negatives are drawn with.
+
+  Returns:
+    Who is in the batch.
+  """
+  influencers = candidate_P
+  if config.loss.kind == 'triplet':
+    negative_PxN = negative_sampling.draw(
+      negative_key, lists, brand_P, count=config.train.negatives
+    )
+    influencers = jnp.concatenate([candidate_P, negative_PxN.ravel()])
+  return Indices(
+    brand_P=brand_P, candidate_P=candidate_P, influencers=influencers
+  )
+
+
+def host_device() -> jax.Device:
+  """Returns the CPU device that computes for the host.
+
+  Raises:
+    UserError: JAX is set up so that it can't compute what the accelerator
+      would.
+  """
+  kind = jax.random.key_impl(jax.random.key(0))
+  if kind != 'threefry2x32':
+    raise errors.UserError(
+      "config.data.placement='stream' needs JAX_DEFAULT_PRNG_IMPL=threefry2x32:"
+      f' {kind} draws other numbers on the host than on the device'
+    )
+  try:
+    return jax.local_devices(backend='cpu')[0]
+  except RuntimeError:
+    raise errors.UserError(
+      "config.data.placement='stream' computes indices on the CPU, which"
+      ' JAX_PLATFORMS rules out; add ",cpu" to it'
+    ) from None
+
+
+def make_on_host(
+  config: ml_collections.ConfigDict,
+  split: splits.Split,
+  *,
+  steps_per_epoch: int,
+) -> Callable[[int], Indices]:
+  """Prepares to tell ahead of the device who is in a step's batch.
+
+  Computed on the host's CPU whatever the accelerator; may be called from
+  several threads.
+
+  Args:
+    config: the whole configuration.
+    split: what is trained on.
+    steps_per_epoch: steps of one epoch.
+
+  Returns:
+    A function from a step to its indices, NumPy arrays.
+
+  Raises:
+    UserError: see `host_device`.
+  """
+  cpu = host_device()
+  num_positives = len(split.brand_P)
+  lists = negative_sampling.make_positive_lists(
+    split.brand_P,
+    split.candidate_P,
+    num_brands=len(split.brand_row_B),
+    num_candidates=len(split.candidate_row_M),
+  )
+  lists, brand_P, candidate_P, order_key, step_key = jax.device_put(
+    (
+      lists,
+      split.brand_P.astype(np.int32),
+      split.candidate_P.astype(np.int32),
+      *seed_keys(config),
+    ),
+    cpu,
+  )
+
+  # The epoch that ends and the one that begins.
+  @functools.lru_cache(maxsize=2)
+  def order(epoch: int) -> jax.Array:
+    return ordered(order_key, jax.device_put(np.int32(epoch), cpu))
+
+  @jax.jit
+  def ordered(order_key: jax.Array, epoch: jax.Array) -> jax.Array:
+    return order_of_epoch(config, order_key, epoch, num_positives)
+
+  @jax.jit
+  def indices(
+    lists: negative_sampling.PositiveLists,
+    brand_P: jax.Array,
+    candidate_P: jax.Array,
+    order_P: jax.Array,
+    step_key: jax.Array,
+    step: jax.Array,
+  ) -> Indices:
+    positives = order_P[
+      places_of_step(
+        config,
+        step,
+        steps_per_epoch=steps_per_epoch,
+        num_positives=num_positives,
+      )
+    ]
+    negative_key, _ = step_keys(jax.random.fold_in(step_key, step))
+    return of_positives(
+      config, lists, brand_P[positives], candidate_P[positives], negative_key
+    )
+
+  def on_host(step: int) -> Indices:
+    return jax.device_get(
+      indices(
+        lists,
+        brand_P,
+        candidate_P,
+        order(step // steps_per_epoch),
+        step_key,
+        jax.device_put(np.int32(step), cpu),
+      )
+    )
+
+  return on_host

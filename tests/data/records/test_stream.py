@@ -1,0 +1,426 @@
+"""Accounts on disk: the same batches, losses and checkpoints as on device."""
+
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+from morning_jax.checkpoint import manager as checkpoint_lib
+from morning_jax.core import errors
+from morning_jax.data import pipeline
+from morning_jax.data.records import store
+from morning_jax.data.records import stream
+from morning_jax.training import input_pipeline
+from morning_jax.training import run as run_lib
+from morning_jax.training import train
+from tests import runs
+
+TRIPLETS = {'loss__kind': 'triplet', 'train__negatives': 3}
+
+
+@pytest.fixture(scope='module')
+def bundle(tmp_path_factory):
+  return runs.write_bundle(tmp_path_factory.mktemp('data') / 'small')
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory):
+  """Where all runs of this file keep their accounts."""
+  return tmp_path_factory.mktemp('stream')
+
+
+def streamed(bundle, place, **changes):
+  return runs.config(
+    bundle, data__placement='stream', data__stream_dir=str(place), **changes
+  )
+
+
+def scalars_of(c, workdir, dispatches, length):
+  """Takes some dispatches and returns every scalar of each step."""
+  run = runs.prepare(c, workdir)
+  found = []
+  with jax.set_mesh(run.mesh):
+    state = run.start()
+    if run.stream:
+      run.stream._next_stop = lambda step: step + length
+    for step in range(0, dispatches * length, length):
+      state, scalars = run.take_steps(state, step, step + length)
+      found.append(jax.device_get(scalars))
+  if run.stream:
+    run.stream.close()
+  return {k: np.concatenate([s[k] for s in found]) for k in found[0]}
+
+
+# The smallest model with each loss, and attribute lists with each.
+SMALL = {'model__perspectives': ('content',)}
+KINDS = {
+  'all_pairs': SMALL,
+  'triplet': {**SMALL, **TRIPLETS},
+  'gcn': {
+    'model__perspectives': ('content', 'attribute'),
+    'model__attribute__encoder': 'gcn',
+    **TRIPLETS,
+  },
+}
+CASES = [
+  pytest.param(
+    kind,
+    mesh,
+    marks=() if (kind, mesh) in quick else pytest.mark.slow,
+  )
+  for quick in [{('all_pairs', (4, 2)), ('triplet', (8, 1)), ('gcn', (1, 1))}]
+  for kind in KINDS
+  for mesh in [(1, 1), (8, 1), (4, 2)]
+]
+
+
+@pytest.mark.parametrize(('kind', 'mesh'), CASES)
+def test_a_hundred_steps_equal_those_on_device(
+  bundle, place, tmp_path, kind, mesh
+):
+  changes = KINDS[kind] | {'mesh__data': mesh[0], 'mesh__model': mesh[1]}
+  changes |= {'train__epochs': 30}
+  on_device = scalars_of(
+    runs.config(bundle, **changes), tmp_path / 'device', 4, 25
+  )
+  from_disk = scalars_of(
+    streamed(bundle, place, **changes), tmp_path / 'stream', 4, 25
+  )
+  assert from_disk.keys() == on_device.keys()
+  for name, values in on_device.items():
+    assert values.shape == (100,)
+    gap = np.abs(from_disk[name] - values).max()
+    bound = 1e-4 if name == 'gradient_norm' else 1e-5
+    assert gap <= bound * np.abs(values).max(), name
+  # The losses move, so that equality says something.
+  assert np.ptp(on_device['loss']) > 1e-3
+
+
+# 50 does not divide by 8 devices: such a batch lies whole on each.
+@pytest.mark.parametrize(('batch_size', 'shares'), [(64, 8), (50, 1)])
+@pytest.mark.parametrize('drawn', [0, 3])
+def test_batches_are_the_rows_of_the_table(
+  bundle, place, tmp_path, drawn, batch_size, shares
+):
+  changes = {'train__batch_size': batch_size, 'mesh__data': 8, **SMALL}
+  changes |= TRIPLETS if drawn else {}
+  run = runs.prepare(streamed(bundle, place, **changes), tmp_path)
+  table = pipeline.account_table(run.dataset, run.kinds, run.fitted)
+  first = run.stream.batches(0, run.next_stop(0))
+  again = run.stream.batches(0, run.next_stop(0))
+  run.stream.close()
+  jax.tree.map(np.testing.assert_array_equal, first, again)
+  brand_row = run.split.brand_row_B[np.asarray(first.brand_P)]
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    jax.device_get(first.brands),
+    table[brand_row],
+  )
+  influencer_row = run.split.candidate_row_M[np.asarray(first.candidate_P)]
+  jax.tree.map(
+    lambda x, y: np.testing.assert_array_equal(x[:, :batch_size], y),
+    jax.device_get(first.influencers),
+    table[influencer_row],
+  )
+  leaf = first.influencers.present['content_text']
+  assert leaf.shape[1] == batch_size * (1 + drawn)
+  leaf = first.brands.present['content_text']
+  where = leaf.sharding.devices_indices_map(leaf.shape).values()
+  assert len({str(index) for index in where}) == shares
+
+
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'evaluation__every_epochs': 0.5},
+    # 19 steps an epoch: dispatches of 7, 7 and 5.
+    {'train__batch_size': 16, 'train__steps_per_call': 7},
+  ],
+  ids=['equal', 'unequal'],
+)
+def test_a_resumed_run_gives_the_same_bits(bundle, place, tmp_path, changes):
+  c = streamed(bundle, place, **changes, **TRIPLETS, **SMALL)
+  whole, parts = tmp_path / 'whole', tmp_path / 'parts'
+  train.train(c, whole)
+
+  class Killed(Exception):
+    pass
+
+  stops = []
+
+  def kill(run, *args):
+    stops.append(args[1])
+    if len(stops) in (5, 8):
+      raise Killed
+    return take_steps(run, *args)
+
+  take_steps = run_lib.Run.take_steps
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(run_lib.Run, 'take_steps', kill)
+    for _ in range(2):
+      with pytest.raises(Killed):
+        train.train(c, parts)
+    train.train(c, parts)
+  assert stops != sorted(set(stops)), 'no step was taken twice'
+  runs.assert_bit_equal(whole, parts)
+  assert (whole / 'metrics.json').read_text() == (
+    parts / 'metrics.json'
+  ).read_text()
+
+
+def test_a_resumed_run_may_change_the_placement(bundle, place, tmp_path):
+  # A rate that does not know how long the run will be.
+  changes = {**SMALL, 'optimizer__schedule': 'constant'}
+  device = train.train(
+    runs.config(bundle, train__epochs=8, **changes), tmp_path / 'a'
+  )
+  train.train(streamed(bundle, place, **changes), tmp_path / 'b')
+  more = runs.config(bundle, train__epochs=8, **changes)
+  outcome = train.train(more, tmp_path / 'b')
+  assert outcome.step == device.step
+  meta = checkpoint_lib.Checkpoints(tmp_path / 'b', read_only=True).read_meta(
+    outcome.step
+  )
+  assert meta['input_position'] == {'epoch': 8, 'step_of_epoch': 0}
+  ours, theirs = (
+    runs.final_arrays(tmp_path / name)["params['content']['text']['gain']"]
+    for name in 'ab'
+  )
+  np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
+def test_the_wait_is_said_and_written(bundle, place, tmp_path, capsys):
+  train.train(streamed(bundle, place, **SMALL), tmp_path)
+  assert 'waited ' in capsys.readouterr().out
+  events = b''.join(p.read_bytes() for p in tmp_path.rglob('events.*'))
+  assert b'train/input_wait' in events
+
+
+def test_the_clock_counts_waiting_and_not_evaluation(monkeypatch):
+  now = [0.0]
+  monkeypatch.setattr(stream.time, 'monotonic', lambda: now[0])
+
+  def passes(seconds):
+    now[0] += seconds
+
+  clock = stream.WaitClock()
+  clock.wait(lambda: passes(2.0))
+  passes(6.0)  # the device trains
+  assert clock.settle() == 0.25
+  passes(100.0)  # an evaluation
+  clock.wait(lambda: passes(1.0))
+  passes(1.0)
+  assert clock.settle() == 0.5
+  assert clock.summary().startswith('waited 30.0% of the time')
+
+
+def test_a_dispatch_is_as_long_as_memory_allows(bundle, place, tmp_path):
+  c = streamed(bundle, place, data__stream_mib=1, mesh__data=8)
+  run = runs.prepare(c, tmp_path)
+  batch = run.stream.batches(0, run.next_stop(0))
+  size = sum(x.nbytes for x in jax.tree.leaves(batch.brands))
+  assert run.steps_per_call < c.train.steps_per_call
+  assert 0.25 * 2**20 < 2 * size <= 2**20
+  run.stream.close()
+
+
+def test_both_placements_evaluate_at_the_same_steps(bundle, place, tmp_path):
+  # 19 steps an epoch, of which one dispatch of the stream holds a part.
+  changes = {
+    **SMALL,
+    'loss__kind': 'triplet',
+    'train__negatives': 20,
+    'train__batch_size': 16,
+    'train__epochs': 2,
+    'data__stream_mib': 1,
+  }
+  device = runs.config(bundle, **changes)
+  stream_config = streamed(bundle, place, **changes)
+  run = runs.prepare(stream_config, tmp_path / 'prepared')
+  run.stream.close()
+  assert 1 < run.steps_per_call < 19
+  assert 19 % run.steps_per_call
+  for name, c in (('device', device), ('stream', stream_config)):
+    train.train(c, tmp_path / name)
+    made = checkpoint_lib.Checkpoints(tmp_path / name, read_only=True)
+    history = made.read_meta(38)['progress']['history']
+    assert [h['step'] for h in history] == [19, 38]
+
+
+@pytest.mark.parametrize(
+  ('period', 'most', 'length'),
+  [
+    (10, 50, 10),
+    (2110, 211, 211),
+    (100, 50, 50),
+    (57, 50, 19),  # three equal ones rather than 29 and 28
+    (19, 7, 7),  # 7, 7, 5
+    (211, 50, 43),  # 43 four times, then 39
+  ],
+)
+def test_steps_between_evaluations_are_divided(bundle, period, most, length):
+  c = runs.config(bundle, train__steps_per_call=most)
+  table = pipeline.account_table(runs.small_world(), {}, {})
+  assert input_pipeline.steps_per_dispatch(c, table, period) == length
+
+
+def test_unknown_values_are_refused(bundle, tmp_path):
+  for field, value, text in (
+    ('placement', 'disk', "placement='disk' is neither device nor stream"),
+    ('stream_mib', 0, 'stream_mib=0 must be at least 1'),
+    ('stream_threads', 0, 'stream_threads=0 must be at least 1'),
+  ):
+    c = runs.config(bundle, **{f'data__{field}': value})
+    with pytest.raises(errors.UserError, match=text):
+      train.train(c, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
+def test_numbers_that_differ_by_backend_are_refused(bundle, place, tmp_path):
+  with (
+    jax.default_prng_impl('rbg'),
+    pytest.raises(errors.UserError, match='rbg draws other numbers'),
+  ):
+    train.train(streamed(bundle, place), tmp_path / 'run')
+
+
+# The files.
+
+
+def rows_of_world():
+  world = runs.small_world()
+  kinds = {f: 'hellinger' for f in world.feature_sizes}
+  kinds['attribute_list'] = 'none'
+  names = world.attributes.names_V.tolist()
+  return (
+    pipeline.account_rows(world, kinds, {}, attribute_names=names),
+    pipeline.account_table(world, kinds, {}, attribute_names=names),
+    len(world.accounts),
+  )
+
+
+@pytest.fixture(scope='module')
+def world():
+  return rows_of_world()
+
+
+@pytest.fixture
+def written(world, tmp_path):
+  """Accounts in several files, made in several blocks."""
+  rows_of, _, count = world
+  store.write(
+    tmp_path, 'a' * 64, rows_of, count, block_bytes=10_000, file_bytes=60_000
+  )
+  return tmp_path
+
+
+def folder_of(place: pathlib.Path) -> pathlib.Path:
+  (folder,) = place.iterdir()
+  return folder
+
+
+def test_rows_come_back_bit_by_bit(world, written):
+  _, table, count = world
+  assert len(list(folder_of(written).glob('rows-*'))) > 3
+  records = store.AccountRecords(written, 'a' * 64)
+  assert len(records) == count
+  rows = np.random.default_rng(0).integers(0, count, 500)
+  got = records[rows]
+  assert got.held.index.shape[1] > 1
+  for a, b in zip(
+    jax.tree.leaves(got), jax.tree.leaves(table[rows]), strict=True
+  ):
+    assert a.dtype == b.dtype
+    assert a.tobytes() == b.tobytes()
+  one = records[np.array([count - 1])]
+  assert one.features.keys() == table.features.keys()
+
+
+def test_what_is_there_is_taken_and_other_rows_go_elsewhere(world, written):
+  rows_of, _, count = world
+  before = {p: p.stat().st_mtime_ns for p in written.rglob('*')}
+
+  def refuse(rows):
+    raise AssertionError('written twice')
+
+  store.write(written, 'a' * 64, refuse, count)
+  assert before == {p: p.stat().st_mtime_ns for p in written.rglob('*')}
+  store.write(written, 'b' * 64, rows_of, count)
+  assert len(list(written.iterdir())) == 2
+
+
+def test_nothing_is_left_of_a_write_that_fails(world, tmp_path):
+  rows_of, _, count = world
+
+  def fail(rows):
+    if rows.start:
+      raise OSError(28, 'No space left on device')
+    return rows_of(rows)
+
+  with pytest.raises(errors.UserError, match='No space left'):
+    store.write(
+      tmp_path, 'a' * 64, fail, count, block_bytes=10_000, file_bytes=60_000
+    )
+  assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_left_is_removed(world, tmp_path):
+  rows_of, _, count = world
+  prefix = store._draft_prefix()
+  dead, alive = tmp_path / f'{prefix}999999999-x', tmp_path / f'{prefix}1-x'
+  for folder in (dead, alive):
+    folder.mkdir()
+  store.write(tmp_path, 'a' * 64, rows_of, count)
+  assert not dead.exists()
+  assert alive.exists()
+
+
+def damage(folder, kind):
+  file = folder / 'rows-00001.array_record'
+  data = bytearray(file.read_bytes())
+  index = folder / 'index.json'
+  stored = json.loads(index.read_text())
+  if kind == 'truncated':
+    file.write_bytes(data[:-1])
+  elif kind == 'missing':
+    file.unlink()
+  elif kind == 'flipped':
+    # In the middle of the file's first record.
+    data[stored['content']['record']['bytes'] // 2 + 200] ^= 1
+    file.write_bytes(data)
+  elif kind == 'swapped':
+    other = folder / 'rows-00002.array_record'
+    file.write_bytes(other.read_bytes())
+    other.write_bytes(data)
+  elif kind == 'index':
+    index.write_text(index.read_text().replace('"rows": ', '"rows": 1'))
+  elif kind == 'no index':
+    index.unlink()
+
+
+@pytest.mark.parametrize(
+  'kind',
+  ['truncated', 'missing', 'flipped', 'swapped', 'index', 'no index'],
+)
+def test_damage_is_noticed(world, written, kind):
+  _, _, count = world
+  folder = folder_of(written)
+  damage(folder, kind)
+  with pytest.raises(errors.UserError) as e:
+    store.AccountRecords(written, 'a' * 64)[np.arange(count)]
+  assert f'remove {folder}' in str(e.value)
+  assert '\n' not in str(e.value)
+
+
+def test_damage_ends_training_in_one_line(bundle, tmp_path):
+  c = streamed(bundle, tmp_path / 'place')
+  runs.prepare(c, tmp_path / 'a')
+  (file,) = (tmp_path / 'place').glob('*/rows-*')
+  data = bytearray(file.read_bytes())
+  for place in range(100_000, 300_000, 100):
+    data[place] ^= 255
+  file.write_bytes(data)
+  with pytest.raises(errors.UserError, match='is damaged'):
+    train.train(c, tmp_path / 'b')

@@ -1,0 +1,427 @@
+"""Mistakes end in one line and exit code 2, and nothing is written."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests import runs
+
+
+@pytest.fixture(scope='module')
+def bundle(tmp_path_factory):
+  return runs.write_bundle(tmp_path_factory.mktemp('data') / 'small')
+
+
+@pytest.fixture(scope='module')
+def trained(bundle, tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('runs') / 'trained'
+  done = runs.launch(
+    '--config=configs/morning.py:smoke',
+    '--config.train.epochs=1',
+    f'--config.data.bundle={bundle}',
+    f'--workdir={workdir}',
+  )
+  assert done.returncode == 0, done.stderr
+  assert f'launch.evaluate --workdir={workdir}' in done.stdout
+  return workdir
+
+
+def fails(*args, module='train') -> str:
+  """Runs a launcher that must fail; returns its one line."""
+  done = runs.launch(*args, module=module)
+  lines = [
+    line
+    for line in done.stderr.splitlines()
+    if line and not line.startswith('note: ')
+  ]
+  assert done.returncode == 2, done.stderr
+  assert len(lines) == 1, done.stderr
+  assert lines[0].startswith('error: ')
+  assert 'Traceback' not in done.stderr + done.stdout
+  return lines[0]
+
+
+FLAGS = {
+  'unknown field': (['--config.train.epoch=3'], 'near: train.epochs'),
+  'unknown section': (['--config.trian.epochs=3'], 'near: train.epochs'),
+  'wrong type': (['--config.train.epochs=many'], 'config.train.epochs=many'),
+  'unknown variant': (['--config=configs/morning.py:smok'], 'smoke'),
+  'no such file': (['--config=nope.py'], 'no such file nope.py'),
+  'unknown flag': (['--wrkdir=x'], 'workdir'),
+  'positional': (['smoke'], "unexpected argument 'smoke'"),
+  'out of range': (['--config.train.batch_size=0'], 'at least 1'),
+  'unknown value': (['--config.model.encoder=resdual'], 'residual'),
+  'mesh': (['--config.mesh.data=3'], 'needs 3 devices, there are 1'),
+  'infinite': (
+    ['--config.evaluation.every_epochs=inf'],
+    'config.evaluation.every_epochs=inf is not finite',
+  ),
+  'a seed below 0, of folds': (
+    ['--config.seed=-1', '--config.data.folds=2'],
+    'config.seed=-1 must be at least 0',
+  ),
+  'too many steps': (
+    [f'--config.train.epochs={2**31 - 1}', '--config.train.batch_size=16'],
+    'steps at most',
+  ),
+}
+
+
+@pytest.mark.parametrize('name', FLAGS)
+def test_mistakes_in_the_flags(name, bundle, tmp_path):
+  args, said = FLAGS[name]
+  line = fails(
+    *args, f'--config.data.bundle={bundle}', f'--workdir={tmp_path}/run'
+  )
+  assert said in line
+  assert list(tmp_path.iterdir()) == []
+
+
+def _truncate(folder):
+  path = folder / 'content_text.npy'
+  path.write_bytes(path.read_bytes()[:-100])
+
+
+def _pickle(folder):
+  np.save(folder / 'content_text.npy', np.array([[None]], object))
+
+
+def _unknown_account(folder):
+  with (folder / 'interactions.csv').open('a') as f:
+    f.write('nobody,no one\n')
+
+
+MISTAKES = {
+  'missing file': (lambda f: (f / 'accounts.csv').unlink(), 'accounts.csv'),
+  'truncated': (_truncate, 'content_text.npy'),
+  'pickled': (_pickle, 'never loaded'),
+  'unknown account': (_unknown_account, 'interactions.csv, row '),
+}
+
+
+@pytest.mark.parametrize('name', MISTAKES)
+def test_mistakes_in_the_bundle(name, bundle, tmp_path):
+  damage, said = MISTAKES[name]
+  folder = tmp_path / 'data'
+  shutil.copytree(bundle, folder)
+  damage(folder)
+  line = fails(f'--config.data.bundle={folder}', f'--workdir={tmp_path}/run')
+  assert said in line
+  assert [p.name for p in tmp_path.iterdir()] == ['data']
+
+
+def test_names_are_listed_with_commas(bundle, tmp_path):
+  done = runs.launch(
+    '--config=configs/morning.py:smoke',
+    '--config.train.epochs=1',
+    '--config.model.perspectives=content,audience',
+    '--config.model.modalities=text',
+    f'--config.data.bundle={bundle}',
+    f'--workdir={tmp_path}/run',
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'audience/text/' in done.stdout and 'content/text/' in done.stdout
+  assert 'attribute/' not in done.stdout and '/image/' not in done.stdout
+
+
+def test_overrides_may_stand_before_the_configuration(bundle, tmp_path):
+  line = fails(
+    '--config.train.batch_size=0',
+    '--config=configs/morning.py:smoke',
+    f'--config.data.bundle={bundle}',
+    f'--workdir={tmp_path}/run',
+  )
+  assert 'config.train.batch_size=0' in line
+
+
+@pytest.mark.parametrize(
+  'module', ['train', 'evaluate', 'compare', 'import_release']
+)
+def test_help_has_an_example(module):
+  done = runs.launch('--help', module=module)
+  assert done.returncode == 0
+  assert f'python -m launch.{module} ' in done.stdout
+
+
+def test_compiled_programs_are_kept(trained, tmp_path):
+  cache = tmp_path / 'new' / 'cache'
+  options = (f'--workdir={trained}', f'--compilation_cache={cache}')
+  done = runs.launch(*options, module='evaluate')
+  assert done.returncode == 0, done.stderr
+  kept = {p.name for p in cache.iterdir()}
+  assert any(name.startswith('jit_encode') for name in kept)
+  again = runs.launch(*options, module='evaluate')
+  assert again.stdout == done.stdout
+  programs = {n for n in kept if n.endswith('-cache')}
+  assert programs == {
+    p.name for p in cache.iterdir() if p.name.endswith('-cache')
+  }
+
+
+def test_a_cache_that_is_no_folder(tmp_path):
+  (tmp_path / 'file').write_text('')
+  line = fails(f'--compilation_cache={tmp_path}/file')
+  assert 'file: is no folder that can be written' in line
+
+
+def test_evaluate_writes_metrics_and_scores(trained, tmp_path):
+  done = runs.launch(
+    f'--workdir={trained}',
+    '--split=valid',
+    f'--json={tmp_path}/m.json',
+    f'--scores={tmp_path}/s.npz',
+    module='evaluate',
+  )
+  assert done.returncode == 0, done.stderr
+  with np.load(tmp_path / 's.npz', allow_pickle=False) as scores:
+    assert set(scores.files) == {
+      'brand_ids',
+      'influencer_ids',
+      'scores',
+      'content',
+      'audience',
+      'attribute',
+    }
+    shape = (len(scores['brand_ids']), len(scores['influencer_ids']))
+    total = scores['content'] + scores['audience'] + scores['attribute']
+    assert scores['scores'].shape == shape == total.shape
+    np.testing.assert_allclose(scores['scores'], total, rtol=1e-5, atol=1e-5)
+
+
+def test_a_foreign_bundle_that_does_not_fit(trained, bundle, tmp_path):
+  folder = tmp_path / 'data'
+  shutil.copytree(bundle, folder)
+  (folder / 'audience_image.npy').unlink()
+  x = np.load(folder / 'content_text.npy')
+  np.save(folder / 'content_text.npy', x[:, :-1])
+  line = fails(f'--workdir={trained}', f'--bundle={folder}', module='evaluate')
+  assert 'no audience_image, which audience needs' in line
+  size = x.shape[1]
+  assert f'content_text has {size - 1} features, the model' in line
+
+
+def test_a_foreign_bundle_that_fits(trained, bundle, tmp_path):
+  folder = tmp_path / 'data'
+  shutil.copytree(bundle, folder)
+  accounts = folder / 'accounts.csv'
+  accounts.write_text(accounts.read_text().replace(',train,', ',test,'))
+  done = runs.launch(
+    f'--workdir={trained}', f'--bundle={folder}', module='evaluate'
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'test ' in done.stdout
+
+
+EVALUATE = {
+  'unknown split': (['--split=tset'], 'train, valid, test'),
+  'no folder for the file': (['--json=nowhere/m.json'], 'does not exist'),
+  'two splits': (['--split=valid,test', '--scores=s.npz'], 'one split'),
+}
+
+
+@pytest.mark.parametrize('name', EVALUATE)
+def test_mistakes_of_evaluation(trained, name):
+  args, said = EVALUATE[name]
+  assert said in fails(f'--workdir={trained}', *args, module='evaluate')
+
+
+COMPILE = {
+  'out of range': (
+    ['--topology=v5e:2x2', '--config.train.batch_size=0'],
+    'config.train.batch_size=0 must be at least 1',
+  ),
+  'no number': (['--topology=v5e:²x2'], 'is no chip and shape as in v5e:4x4'),
+  'no feature': (
+    ['--topology=v5e:2x2', '--features=content_image:0'],
+    "'content_image:0' is no feature:size",
+  ),
+  'no size': (
+    ['--topology=v5e:2x2', '--sweep=brands:²'],
+    'is not of the form batch_size:256,1024',
+  ),
+  'too many': (['--topology=v5e:2x2', '--brands=2147483648'], 'brands'),
+  'no chips': (['--topology=v5e:0x4'], 'is no chip and shape as in v5e:4x4'),
+}
+
+
+@pytest.mark.parametrize(
+  'name', runs.slow_but({'out of range', 'no chips'}, COMPILE)
+)
+def test_mistakes_of_compilation(name):
+  args, said = COMPILE[name]
+  assert said in fails(*args, module='compile')
+
+
+OUTPUTS = {
+  'metrics': ('evaluate', ['--workdir=nowhere', '--json={}']),
+  'scores': ('evaluate', ['--workdir=nowhere', '--scores={}']),
+  'figures': ('benchmark', ['paper', '--quick', '--json={}']),
+  'picture': ('graph', ['--bundle=nowhere', '--plot={}']),
+  'vectors': ('graph', ['--bundle=nowhere', '--save_vectors={}']),
+}
+
+
+@pytest.mark.parametrize('name', runs.slow_but({'metrics'}, OUTPUTS))
+def test_what_is_no_file_is_not_written(name, tmp_path):
+  module, args = OUTPUTS[name]
+  line = fails(*(a.format(tmp_path) for a in args), module=module)
+  assert line.endswith(f'={tmp_path}: is no file')
+  assert list(tmp_path.parent.glob('*.draft')) == []
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+  pipe = tmp_path / 'pipe'
+  os.mkfifo(pipe)
+  line = fails('--workdir=nowhere', f'--json={pipe}', module='evaluate')
+  assert line.endswith(f'--json={pipe}: is no file')
+  assert pipe.is_fifo()
+
+
+def test_no_checkpoint(tmp_path):
+  line = fails(f'--workdir={tmp_path}', module='evaluate')
+  assert 'has no checkpoint' in line
+
+
+def run_script(script: str, *args: str, stdout: str | None = None):
+  with open(stdout or os.devnull, 'w') as out:
+    return subprocess.run(
+      [sys.executable, '-c', script, *args],
+      cwd=runs.ROOT,
+      env={**runs.environment(), 'PYTHONUNBUFFERED': ''},
+      stdout=out,
+      stderr=subprocess.PIPE,
+      text=True,
+      check=False,
+    )
+
+
+def run_main(body: str, **kwargs):
+  """Runs a launcher whose `main` has this body."""
+  return run_script(
+    'import errno\n'
+    'from launch import command_line\n'
+    'from morning_jax import errors\n'
+    f'def main(argv):\n  {body}\n'
+    'command_line.run(main)\n',
+    **kwargs,
+  )
+
+
+RAISED = {
+  'a mistake': ("raise errors.UserError('no\\nx')", 2, 'error: no x\n'),
+  'may pass': ("raise errors.TransientError('late')", 1, 'error: late\n'),
+  'a path': (
+    "open('README.md/x', 'w')",
+    2,
+    'error: README.md/x: Not a directory\n',
+  ),
+  'a disk': (
+    "raise OSError(errno.ENOSPC, 'x')",
+    2,
+    'error: No space left on device\n',
+  ),
+  'a mount': (
+    "raise OSError(errno.ENOTCONN, 'x', '/mnt/b/f')",
+    1,
+    'error: /mnt/b/f: Transport endpoint is not connected\n',
+  ),
+  'memory': (
+    "raise MemoryError('Unable to allocate 9 GiB')",
+    2,
+    'error: memory does not suffice: Unable to allocate 9 GiB\n',
+  ),
+  'memory of a device': (
+    "raise RuntimeError('Out of memory allocating 9 bytes.')",
+    2,
+    'error: memory does not suffice: Out of memory allocating 9 bytes.\n',
+  ),
+  'in words': (
+    """raise ValueError('Error writing local file "/d/params": Failed to'
+      " write 3737 bytes: No space left on device [os_error_code='28']")""",
+    2,
+    'error: /d/params: No space left on device\n',
+  ),
+}
+
+
+@pytest.mark.parametrize(
+  'name', runs.slow_but({'a mistake', 'may pass', 'a disk'}, RAISED)
+)
+def test_what_main_raises_is_one_line(name):
+  body, code, line = RAISED[name]
+  done = run_main(body)
+  assert (done.returncode, done.stderr) == (code, line)
+
+
+@pytest.mark.parametrize(
+  'body', ["raise ValueError('bug')", "raise OSError(errno.EBADF, 'bug')"]
+)
+def test_a_bug_keeps_its_traceback(body):
+  done = run_main(body)
+  assert done.returncode == 1
+  assert 'Traceback' in done.stderr and 'in main' in done.stderr
+
+
+def test_a_full_disk_under_stdout_is_told():
+  if not os.path.exists('/dev/full'):
+    pytest.skip('no /dev/full')
+  done = run_main("print('x')", stdout='/dev/full')
+  assert (done.returncode, done.stderr) == (
+    2,
+    'error: No space left on device\n',
+  )
+
+
+def test_a_reader_that_went_away_is_no_error():
+  reader, writer = os.pipe()
+  os.close(reader)
+  done = run_main("print('x')", stdout=f'/proc/self/fd/{writer}')
+  os.close(writer)
+  assert (done.returncode, done.stderr) == (1, '')
+
+
+def test_a_disk_that_is_full_ends_training_in_one_line(bundle, tmp_path):
+  command = runs.command(
+    '--config=configs/morning.py:smoke',
+    '--config.train.epochs=1',
+    f'--config.data.bundle={bundle}',
+    f'--workdir={tmp_path}/run',
+  )
+  done = subprocess.run(
+    ['bash', '-c', 'ulimit -f 40; exec "$@"', 'bash', *command],
+    cwd=runs.ROOT,
+    # The limit would leave broken programs in the cache that tests share.
+    env={**runs.environment(), 'JAX_ENABLE_COMPILATION_CACHE': 'false'},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 2, done.stderr
+  last = done.stderr.splitlines()[-1]
+  assert last.startswith(f'error: {tmp_path}/run/checkpoints/')
+  assert last.endswith(': File too large')
+
+
+@pytest.mark.parametrize(
+  ('raised', 'code'), [('RuntimeError', 1), ('ValueError', 2)]
+)
+def test_peers_that_are_late_are_no_mistake(raised, code):
+  script = (
+    'import jax\n'
+    'from launch import command_line, processes\n'
+    'def initialize(**_):\n'
+    f'  raise {raised}("no\\nmore")\n'
+    'jax.distributed.initialize = initialize\n'
+    'command_line.run(lambda argv: processes.join())\n'
+  )
+  flags = ['--coordinator_address=x:1', '--num_processes=2', '--process_id=0']
+  done = run_script(script, *flags)
+  assert (done.returncode, done.stderr) == (
+    code,
+    'error: can not join the other processes: no; --distributed=off runs'
+    ' alone\n',
+  )

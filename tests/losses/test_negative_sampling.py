@@ -1,0 +1,108 @@
+"""Negatives are never positives, and uniform over the rest."""
+
+import jax
+from jax import numpy as jnp
+import numpy as np
+import pytest
+
+from morning_jax.losses import negative_sampling
+
+# Brand 0 has the ends, brand 1 all but two, brand 2 one, brand 3 none.
+POSITIVES = {0: [0, 1, 9], 1: [0, 1, 2, 4, 5, 6, 7, 9], 2: [5], 3: []}
+
+
+def lists(num_candidates=10):
+  pairs = [(b, m) for b, own in POSITIVES.items() for m in own]
+  brand, candidate = np.array(pairs).T
+  order = np.random.default_rng(0).permutation(len(pairs))
+  return jax.tree.map(
+    jnp.asarray,
+    negative_sampling.make_positive_lists(
+      brand[order],
+      candidate[order],
+      num_brands=4,
+      num_candidates=num_candidates,
+    ),
+  )
+
+
+def test_draws_are_uniform_over_what_is_no_positive():
+  count = 40_000
+  drawn = negative_sampling.draw(
+    jax.random.key(0), lists(), jnp.arange(4), count=count
+  )
+  for brand, own in POSITIVES.items():
+    frequency = np.bincount(drawn[brand], minlength=10) / count
+    rest = [m for m in range(10) if m not in own]
+    assert not frequency[own].any()
+    # Five standard deviations of a binomial share.
+    share = 1 / len(rest)
+    bound = 5 * np.sqrt(share * (1 - share) / count)
+    np.testing.assert_allclose(frequency[rest], share, atol=bound)
+
+
+def test_membership():
+  member = negative_sampling.is_positive(
+    lists(), jnp.arange(4)[:, None], jnp.arange(10)[None]
+  )
+  for brand, own in POSITIVES.items():
+    assert np.flatnonzero(member[brand]).tolist() == own
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_large_random_lists(seed):
+  rng = np.random.default_rng(seed)
+  table = rng.random((30, 200)) < rng.random((30, 1)) ** 3
+  table[:, 0] = False  # everyone keeps a negative
+  brand, candidate = np.nonzero(table)
+  made = jax.tree.map(
+    jnp.asarray,
+    negative_sampling.make_positive_lists(
+      brand, candidate, num_brands=30, num_candidates=200
+    ),
+  )
+  drawn = np.asarray(
+    negative_sampling.draw(
+      jax.random.key(seed), made, jnp.arange(30), count=500
+    )
+  )
+  assert drawn.min() >= 0
+  assert drawn.max() < 200
+  assert not table[np.arange(30)[:, None], drawn].any()
+  member = negative_sampling.is_positive(
+    made, jnp.arange(30)[:, None], jnp.arange(200)[None]
+  )
+  np.testing.assert_array_equal(member, table)
+
+
+def test_a_brand_without_negatives_is_refused():
+  with pytest.raises(ValueError, match='all 2 candidates'):
+    negative_sampling.make_positive_lists(
+      np.array([0, 0]), np.array([0, 1]), num_brands=1, num_candidates=2
+    )
+
+
+def test_indices_out_of_range_are_refused():
+  with pytest.raises(ValueError, match='candidate indices'):
+    negative_sampling.make_positive_lists(
+      np.array([0]), np.array([5]), num_brands=1, num_candidates=5
+    )
+
+
+@pytest.mark.parametrize('longest', [3, 60, 300])
+def test_all_pairs_of_brands_and_candidates(longest):
+  # One list beyond what is compared entry by entry, one empty, one of one.
+  rng = np.random.default_rng(longest)
+  positive = np.zeros((6, 400), bool)
+  for brand, count in enumerate([longest, 0, 1, 2, longest // 2, longest]):
+    positive[brand, rng.choice(400, count, replace=False)] = True
+  brand_P, candidate_P = np.nonzero(positive)
+  lists = negative_sampling.make_positive_lists(
+    brand_P, candidate_P, num_brands=6, num_candidates=400
+  )
+  brand_B = rng.integers(0, 6, 20)
+  candidate_M = np.concatenate([np.arange(400), [0, 399]])
+  found = negative_sampling.are_positive(
+    jax.tree.map(jnp.asarray, lists), jnp.asarray(brand_B), candidate_M
+  )
+  np.testing.assert_array_equal(found, positive[brand_B][:, candidate_M])

@@ -1,0 +1,297 @@
+"""Compiling for TPUs that are not there, and reading the compiled text."""
+
+import dataclasses
+import importlib.util
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from configs import morning as config_lib
+from morning_jax.core import errors
+from morning_jax.core import sharding
+from morning_jax.graph import attribute_graph
+from morning_jax.training.aot import compile as compile_lib
+from morning_jax.training.aot import hlo
+from morning_jax.training.aot import input_shapes
+from morning_jax.training.aot import report as report_lib
+from tests import runs
+
+needs_libtpu = pytest.mark.skipif(
+  importlib.util.find_spec('libtpu') is None, reason='libtpu is not installed'
+)
+
+TEXT = """HloModule step
+
+%condition.1 (p: (s32[], f32[8])) -> pred[] {
+  %bound = s32[]{:T(128)} constant(16)
+  ROOT %lt = pred[] compare(%i, %bound), direction=LT
+}
+
+%body.1 (p: (s32[], f32[8])) -> (s32[], f32[8]) {
+  %send = (bf16[4,8]{1,0}, bf16[4,8]{1,0}, u32[], u32[]) \
+collective-permute-start(%x), channel_id=1, source_target_pairs={{0,1},{1,0}}
+  %got = bf16[4,8]{1,0} collective-permute-done(%send)
+}
+
+%piece.1 (p: f32[2]) -> f32[8] {
+  %ag.1 = f32[8]{0:T(8)S(1)} all-gather(%p), channel_id=5, \
+replica_groups=mesh['axis_0'=4,'axis_1'=2] {'axis_0'}, \
+frontend_attributes={chain_id="0"}
+}
+
+%piece.2 (p: f32[2]) -> f32[8] {
+  %ag.2 = f32[8]{0} all-gather(%p), channel_id=5, \
+replica_groups=mesh['axis_0'=4,'axis_1'=2] {'axis_0'}, \
+frontend_attributes={chain_id="0"}
+}
+
+ENTRY %main (p: f32[8]) -> f32[8] {
+  %w = (s32[], f32[8]) while(%t), condition=%condition.1, body=%body.1
+  %ar = (f32[10]{0}, pred[3]{0}) all-reduce(%a, %b), channel_id=2, \
+replica_groups={{0,1,2,3},{4,5,6,7}}, to_apply=%add
+  %rs = f32[5]{0} reduce-scatter(%a), replica_groups=[2,4]<=[8], to_apply=%add
+}
+"""
+
+
+def test_collectives_are_read_from_the_text():
+  found = hlo.collectives(TEXT, num_devices=8)
+  by_kind = {c.kind: c for c in found}
+  assert len(found) == 4  # the gather in two pieces is one
+  permute = by_kind['collective-permute']
+  assert (permute.bytes, permute.times, permute.shapes) == (64, 16, 'bf16[4,8]')
+  assert permute.bytes_sent == 64 * 16
+  gather = by_kind['all-gather']
+  assert (gather.bytes, gather.devices, gather.times) == (32, 4, 1)
+  assert gather.bytes_sent == 24
+  reduce = by_kind['all-reduce']
+  assert (reduce.bytes, reduce.devices) == (43, 4)
+  assert reduce.bytes_sent == pytest.approx(2 * 43 * 3 / 4)
+  scatter = by_kind['reduce-scatter']
+  assert (scatter.devices, scatter.bytes_sent) == (4, 60)
+
+
+@pytest.mark.parametrize('topology', ['v5e', 'v5e:4xx4', 'a100:2x2', 'v5e:3x3'])
+def test_an_unknown_topology_is_one_line(topology):
+  if topology == 'v5e:3x3':
+    pytest.importorskip('libtpu')
+  with pytest.raises(errors.UserError, match='--topology') as e:
+    compile_lib.describe(topology)
+  assert '\n' not in str(e.value)
+
+
+def test_without_the_compiler_it_says_what_to_install(monkeypatch):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  with pytest.raises(errors.UserError, match=r'morning_jax\[tpu\]'):
+    compile_lib.describe('v5e:4x4')
+
+
+def small_config(batch_size=128):
+  c = config_lib.get_config('smoke')
+  c.train.batch_size = batch_size
+  c.model.perspectives = ('content',)
+  c.model.attribute.encoder = 'embedding'
+  c.model.image_widths = (16, 16)
+  c.model.text_widths = (16, 16)
+  return c
+
+
+SIZES = input_shapes.Sizes(
+  features={'content_image': 40, 'content_text': 8}, longest_list=7
+)
+
+
+@pytest.mark.parametrize('encoder', ['embedding', 'node2vec', 'gcn', 'lists'])
+def test_shapes_are_those_of_training(encoder, tmp_path):
+  """Of a run on real arrays, but for the rows of accounts it never draws."""
+  c = runs.config(
+    runs.write_bundle(tmp_path / 'small'),
+    model__attribute__encoder=encoder.replace('lists', 'embedding'),
+    model__attribute__start='learned',
+    model__attribute__dimensions=16,
+  )
+  if encoder == 'lists':
+    (tmp_path / 'small' / 'attribute_embedding.npy').unlink()
+  run = runs.prepare(c, tmp_path / 'run')
+  run.checkpoints.close()
+  data, split = run.data, run.split
+  lists = run.dataset.attributes
+  graph = attribute_graph.build_graph(run.dataset)
+  sizes = input_shapes.Sizes(
+    brands=len(split.brand_row_B),
+    influencers=len(split.candidate_row_M),
+    positives=len(split.brand_P),
+    longest_list=int(np.bincount(split.brand_P).max()),
+    edges=graph.num_edges,
+    most_attributes=int(np.bincount(lists.holder).max()),
+    features=run.features,
+  )
+  expected = input_shapes.of_training(
+    sizes,
+    run.mesh,
+    graph=None
+    if encoder == 'embedding'
+    else input_shapes.of_graph(c.model, sizes, run.mesh),
+  )
+
+  def describe(x):
+    return x.shape, x.dtype, x.sharding
+
+  def describe_row(x):
+    return x.shape[1:], x.dtype, x.sharding
+
+  assert jax.tree.map(describe_row, expected.table) == jax.tree.map(
+    describe_row, data.table
+  )
+  rest, data_rest = (
+    dataclasses.replace(d, table=None) for d in (expected, data)
+  )
+  assert jax.tree.map(describe, rest) == jax.tree.map(describe, data_rest)
+
+
+@pytest.mark.parametrize('batch_size', [64, 61])
+@pytest.mark.parametrize('kind', ['all_pairs', 'triplet'])
+def test_shapes_are_those_of_a_stream(tmp_path, kind, batch_size):
+  c = runs.config(
+    runs.write_bundle(tmp_path / 'small'),
+    data__placement='stream',
+    loss__kind=kind,
+    train__batch_size=batch_size,
+    train__negatives=2,
+    mesh__data=8,
+  )
+  run = runs.prepare(c, tmp_path / 'run')
+  run.checkpoints.close()
+  sizes = input_shapes.Sizes(features=run.features)
+  expected = input_shapes.of_batch(c, sizes, run.mesh)
+  batches = run.stream.batches(0, run.next_stop(0))
+  run.stream.close()
+  assert run.data.table is None
+
+  def describe(x):
+    return x.shape, x.dtype, x.sharding.shard_shape(x.shape)
+
+  def describe_one(x):
+    shard = x.sharding.shard_shape(x.shape)
+    assert shard[0] == len(x)  # each device has its rows of all steps
+    return x.shape[1:], x.dtype, shard[1:]
+
+  assert jax.tree.map(describe, expected) == jax.tree.map(describe_one, batches)
+
+
+@needs_libtpu
+def test_a_streamed_step_needs_no_table():
+  c = small_config(64)
+  sizes = dataclasses.replace(SIZES, influencers=10_000_000)
+  table = compile_lib.compile_step(c, sizes, topology='v5e:2x2').memory
+  c.data.placement = 'stream'
+  c.data.stream_mib = 1
+  c.train.steps_per_call = 100
+  batches = compile_lib.compile_step(c, sizes, topology='v5e:2x2').memory
+  features = 10_000_000 * (40 + 8) * 4 / 4  # a quarter a device
+  assert table['arguments'] - batches['arguments'] > 0.9 * features
+  assert batches['arguments'] > 4 * 10_000_000  # rows of influencers
+  # Two dispatches of at most a MiB over four devices.
+  assert 0.4 * 2**20 < batches['batches ahead'] < 0.5 * 2**20
+  assert table['batches ahead'] == 0
+
+
+@pytest.mark.parametrize(
+  'kind', runs.slow_but({'all_pairs'}, ['all_pairs', 'triplet'])
+)
+def test_a_batch_that_devices_do_not_divide_costs_no_more(kind):
+  mesh = sharding.make_mesh(data=8, model=1)
+
+  def costs(batch_size):
+    c = small_config(batch_size)
+    c.loss.kind = kind
+    compiled = compile_lib.lower_step(c, SIZES, mesh).compile()
+    return (
+      compiled.memory_analysis().temp_size_in_bytes,
+      compiled.cost_analysis()['flops'],
+    )
+
+  # One row less; without shares of its rows each device would do all of it.
+  for uneven, even in zip(costs(1023), costs(1024), strict=True):
+    assert uneven < 1.3 * even
+
+
+@needs_libtpu
+@pytest.mark.slow
+def test_a_step_over_the_graph_compiles():
+  c = small_config(64)
+  c.model.perspectives = ('content', 'attribute')
+  c.model.attribute.encoder = 'auto'
+  sizes = input_shapes.Sizes(
+    features={'content_text': 8, 'attribute_list': 40}, edges=300
+  )
+  few = compile_lib.compile_step(c, sizes, topology='v5e:2x2')
+  assert few.fits
+  many = compile_lib.compile_step(
+    c, dataclasses.replace(sizes, edges=300_000), topology='v5e:2x2'
+  )
+  # Messages over an edge: both directions, 128 wide, two layers, at least.
+  more = 2 * (300_000 - 300)
+  assert many.flops - few.flops > more * 128 * 2
+  # An edge is 12 bytes, on one of four devices.
+  assert many.memory['arguments'] - few.memory['arguments'] > more * 12 / 4.1
+
+
+@needs_libtpu
+@pytest.mark.parametrize(
+  'topology, devices',
+  [
+    ('v5e:4x4', 16),
+    ('v5p:2x2x2', 8),
+  ],
+)
+def test_the_step_compiles(topology, devices):
+  report = compile_lib.compile_step(
+    small_config(64 * devices), SIZES, topology=topology
+  )
+  assert report.mesh == {'data': devices, 'model': 1}
+  assert report.fits
+  assert report.memory['total'] > report.memory['temporaries'] > 0
+  around = [c for c in report.collectives if c.times == devices]
+  assert {c.kind for c in around} == {'collective-permute'}
+  assert any(c.kind == 'all-reduce' for c in report.collectives)
+  # All blocks count: 64 x 64 scores of 48 features, four products each.
+  products = devices * 4 * 2 * 64 * 64 * 48
+  assert products < report.flops < 3 * products
+  text = report_lib.of_report(report)
+  assert 'collective-permute' in text
+  assert 'taken' in text
+
+
+@needs_libtpu
+def test_the_pod_recipe_compiles_for_256_chips():
+  run = runs.launch(
+    '--topology=v5e:16x16', '--config=configs/morning.py:pod', module='compile'
+  )
+  assert run.returncode == 0, run.stderr
+  assert 'mesh data 256 x model 1, 16,384 pairs a step' in run.stdout
+  # 64 x 64 scores at each of 256 stops; representations travel as bfloat16.
+  assert re.search(r'collective-permute +bf16\[64,\d+\] +2 +256', run.stdout)
+  share = re.search(
+    r'memory of the device +16.00 GiB \((.*)% taken', run.stdout
+  )
+  assert share and 0 < float(share[1]) < 5
+
+
+@needs_libtpu
+def test_too_large_a_step_ends_with_1():
+  run = runs.launch(
+    '--topology=v5e:2x2',
+    '--config.model.image_widths=16,16',
+    '--config.train.batch_size=64',
+    '--features=content_image:40',
+    '--sweep=influencers:4000,2000000000',
+    module='compile',
+  )
+  assert run.returncode == 1, run.stderr
+  assert 'Traceback' not in run.stderr
+  few, many = run.stdout.splitlines()[-2:]
+  assert ' yes ' in few
+  assert ' no' in many
