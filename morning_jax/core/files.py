@@ -1,0 +1,151 @@
+"""Files that appear whole or not at all, and digests of what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from typing import Any, BinaryIO
+import zlib
+
+import numpy as np
+
+Path = str | os.PathLike[str]
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
+  """Writes a file that appears whole or not at all, also after a power cut.
+
+  The content goes to a draft beside the file, is flushed to the disk, and takes
+  the file's name in one operation.
+
+  Args:
+    path: the file; one that is there is replaced.
+    write: writes the content into the open draft.
+
+  Raises:
+    OSError: it can't be written; nothing is left behind.
+  """
+  path = pathlib.Path(path)
+  handle, name = tempfile.mkstemp(
+    prefix=f'.{path.name[:100]}.', suffix='.draft', dir=path.parent
+  )
+  draft = pathlib.Path(name)
+  try:
+    with os.fdopen(handle, 'wb') as f:
+      write(f)
+      f.flush()
+      os.fsync(f.fileno())
+    draft.chmod(0o666 & ~_umask())
+    draft.replace(path)
+  except BaseException:
+    draft.unlink(missing_ok=True)
+    raise
+  _sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+  """Writes UTF-8 text; see `write_whole`."""
+  write_whole(path, lambda f: _write_all(f, text.encode()))
+
+
+def write_json(path: Path, value: Any) -> None:
+  """Writes indented JSON; see `write_whole`."""
+  write_text(path, json.dumps(value, indent=2) + '\n')
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[pathlib.Path]:
+  """Makes a folder that appears complete or not at all.
+
+  Args:
+    path: the folder to make. It may exist if it is empty.
+
+  Yields:
+    A draft folder beside it, to be filled; it takes the folder's name in the
+    end, or is removed if the block raises.
+
+  Raises:
+    OSError: it can't be made, or is there already and not empty.
+  """
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  draft = pathlib.Path(
+    tempfile.mkdtemp(
+      prefix=f'.{path.name[:100]}.', suffix='.draft', dir=path.parent
+    )
+  )
+  try:
+    yield draft
+    draft.chmod(0o777 & ~_umask())
+    draft.replace(path)
+  except BaseException:
+    shutil.rmtree(draft, ignore_errors=True)
+    raise
+  _sync_folder(path.parent)
+
+
+def digest(*parts: Any) -> str:
+  """Returns the SHA-256 of values, in hexadecimal.
+
+  Each part is set off from the next by its kind and size, so that no two
+  different lists of parts are digested alike.
+
+  Args:
+    *parts: None, bytes, text, JSON values, NumPy arrays, or files
+      (`pathlib.Path`), which count by their content.
+  """
+  whole = hashlib.sha256()
+
+  def add(kind: str, content: bytes | memoryview) -> None:
+    whole.update(f'{kind} {len(content)}\n'.encode())
+    whole.update(content)
+
+  for part in parts:
+    if isinstance(part, bytes):
+      add('bytes', part)
+    elif isinstance(part, str):
+      add('text', part.encode())
+    elif isinstance(part, pathlib.Path):
+      with part.open('rb') as f:
+        add('file', hashlib.file_digest(f, 'sha256').digest())
+    elif isinstance(part, np.ndarray):
+      if part.dtype.kind == 'U':
+        # Fixed-width strings depend on the longest one.
+        add('texts', json.dumps(part.tolist()).encode())
+        continue
+      whole.update(f'array {part.dtype.str} {part.shape}\n'.encode())
+      add('values', np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
+    else:
+      add('json', json.dumps(part, sort_keys=True).encode())
+  return whole.hexdigest()
+
+
+def checksum(value: Any) -> int:
+  """Returns the CRC-32 of a JSON value, whatever the order of its keys."""
+  return zlib.crc32(json.dumps(value, sort_keys=True).encode())
+
+
+def _write_all(file: BinaryIO, content: bytes) -> None:
+  file.write(content)
+
+
+def _umask() -> int:
+  mask = os.umask(0)
+  os.umask(mask)
+  return mask
+
+
+def _sync_folder(folder: pathlib.Path) -> None:
+  """Makes a rename last through a power cut, where the system can."""
+  with contextlib.suppress(OSError):
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+      os.fsync(handle)
+    finally:
+      os.close(handle)

@@ -1,0 +1,102 @@
+import pathlib
+import stat
+
+import numpy as np
+import pytest
+
+from morning_jax.core import files
+
+
+def test_a_file_appears_whole_and_readable_by_others(tmp_path):
+  path = tmp_path / 'table.txt'
+  files.write_text(path, 'one\n')
+  files.write_text(path, 'two\n')
+  assert path.read_text() == 'two\n'
+  assert [p.name for p in tmp_path.iterdir()] == ['table.txt']
+  other = tmp_path / 'other'
+  other.touch()
+  assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(other.stat().st_mode)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path):
+  path = tmp_path / 'table.txt'
+  files.write_text(path, 'one\n')
+
+  def fail(f):
+    f.write(b'half')
+    raise OSError('no space')
+
+  with pytest.raises(OSError, match='no space'):
+    files.write_whole(path, fail)
+  assert path.read_text() == 'one\n'
+  assert [p.name for p in tmp_path.iterdir()] == ['table.txt']
+
+
+def test_a_name_as_long_as_the_system_allows(tmp_path):
+  path = tmp_path / ('n' * 255)
+  files.write_json(path, {'a': 1})
+  assert path.read_text() == '{\n  "a": 1\n}\n'
+
+
+def test_a_folder_appears_complete_or_not_at_all(tmp_path):
+  path = tmp_path / 'deep' / 'folder'
+  with files.new_folder(path) as draft:
+    (draft / 'a').write_text('a')
+    assert not path.exists()
+  assert [p.name for p in path.iterdir()] == ['a']
+  with pytest.raises(ZeroDivisionError), files.new_folder(tmp_path / 'no') as d:
+    (d / 'a').write_text('a')
+    1 / 0  # noqa: B018
+  assert [p.name for p in tmp_path.iterdir()] == ['deep']
+
+
+def test_a_folder_with_files_is_not_replaced(tmp_path):
+  (tmp_path / 'folder').mkdir()
+  (tmp_path / 'folder' / 'a').write_text('old')
+  with pytest.raises(OSError), files.new_folder(tmp_path / 'folder') as draft:
+    (draft / 'a').write_text('new')
+  assert (tmp_path / 'folder' / 'a').read_text() == 'old'
+  assert [p.name for p in tmp_path.iterdir()] == ['folder']
+
+
+def test_digests_tell_parts_apart(tmp_path):
+  file = tmp_path / 'f'
+  file.write_bytes(b'ab')
+  values = [
+    ('a', 'b'),
+    ('ab',),
+    (b'ab',),
+    (file,),
+    (['a', 'b'],),
+    (None,),
+    (np.array(['a', 'b']),),
+    (np.array(['ab']),),
+    (np.zeros((2, 3)),),
+    (np.zeros((3, 2)),),
+    (np.zeros(6, np.float32),),
+    (np.zeros((0, 3)),),
+  ]
+  digests = {files.digest(*v) for v in values}
+  assert len(digests) == len(values)
+
+
+def test_digests_of_strings_do_not_depend_on_the_longest():
+  x = np.array(['a', 'b'])
+  assert files.digest(x) == files.digest(x.astype('U9'))
+  assert files.digest({'a': 1, 'b': 2}) == files.digest({'b': 2, 'a': 1})
+
+
+def test_files_digest_by_content(tmp_path):
+  one, other = tmp_path / '1', tmp_path / '2'
+  one.write_bytes(b'x')
+  other.write_bytes(b'x')
+  assert files.digest(one) == files.digest(pathlib.Path(other))
+  other.write_bytes(b'y')
+  assert files.digest(one) != files.digest(other)
+
+
+def test_checksums_ignore_the_order_of_keys():
+  assert files.checksum({'a': 1, 'b': [2]}) == files.checksum(
+    {'b': [2], 'a': 1}
+  )
+  assert files.checksum({'a': 1}) != files.checksum({'a': 2})
