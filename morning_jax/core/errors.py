@@ -9,9 +9,16 @@ class UserError(Exception):
   """
 
 
+class DivergedError(UserError, FloatingPointError):
+  """Training met a number that is not finite.
+
+  It is the user's to mend, by a lower learning rate, and an arithmetic error to
+  those that measure several methods and go on with the next.
+  """
+
+
 class TransientError(Exception):
   """A failure of what is around the program; it may pass when run again.
 
-  Launchers print its text as one line and exit with code 1, upon which
-  launch/pod.sh starts again.
+  Launchers print its text as one line and exit with code 75.
   """

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 import dataclasses
 import os
 import pathlib
-import signal
-import threading
 from typing import Any
 
 import jax
@@ -23,9 +21,11 @@ from morning_jax.evaluation import evaluate as evaluate_lib
 from morning_jax.evaluation import evaluator
 from morning_jax.evaluation import tables
 from morning_jax.reporting import console
+from morning_jax.reporting import parameters
 from morning_jax.reporting import tensorboard
 from morning_jax.training import run as run_lib
 from morning_jax.training import step as step_lib
+from morning_jax.training import termination as termination_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,31 +43,11 @@ class Outcome:
   metrics: dict[str, dict[str, Any]]
 
 
-class _Termination:
-  """Remembers a SIGTERM until the state can be saved."""
-
-  def __init__(self) -> None:
-    self.requested = False
-    self._previous: Any = None
-
-  def _handle(self, *_: object) -> None:
-    self.requested = True
-
-  def __enter__(self) -> _Termination:
-    if threading.current_thread() is threading.main_thread():
-      self._previous = signal.signal(signal.SIGTERM, self._handle)
-    return self
-
-  def __exit__(self, *exception: object) -> None:
-    if self._previous is not None:
-      signal.signal(signal.SIGTERM, self._previous)
-
-
 def _loop(
   run: run_lib.Run,
   state: step_lib.TrainState,
   scalars_out: tensorboard.Scalars,
-  termination: _Termination,
+  termination: termination_lib.Termination,
 ) -> tuple[int, bool]:
   """Runs to the end, or to a SIGTERM.
 
@@ -220,7 +200,7 @@ def _train(run: run_lib.Run) -> Outcome:
   """Does what `train` does, in a working folder of its own."""
   workdir = run.workdir
   console.say(f'working folder: {workdir}')
-  with _Termination() as termination, jax.set_mesh(run.mesh):
+  with termination_lib.remembered() as termination, jax.set_mesh(run.mesh):
     had = run.checkpoints.steps()
     state = run.start()
     step = int(state.step)
@@ -236,7 +216,7 @@ def _train(run: run_lib.Run) -> Outcome:
     if had:
       console.say(f'resuming after step {step} of {run.plan.num_steps}')
     else:
-      console.say(tables.of_parameters(state.params))
+      console.say(parameters.of_parameters(state.params))
       console.say(
         f'\n{run.num_positives:,} positives of {len(run.data.brand_row_B):,}'
         f' brands, {len(run.data.candidate_row_M):,} influencers;'
@@ -249,11 +229,10 @@ def _train(run: run_lib.Run) -> Outcome:
       if run.stream:
         console.say(run.stream.clock.summary())
       run.checkpoints.wait()
-      if not finished:
+      # What is saved can be evaluated by the next run.
+      if not finished or multihost.any_of(termination.requested):
         console.say(
-          f'stopped by SIGTERM after step {step} of {run.plan.num_steps},'
-          ' saved;'
-          f' to resume, run the same command with --workdir={workdir}'
+          f'stopped by SIGTERM after step {step} of {run.plan.num_steps}, saved'
         )
         return Outcome(finished=False, step=step, metrics={})
       results = _finish(run)
