@@ -156,9 +156,8 @@ def _parse_flags(argv: list[str], *, arguments: int = 0) -> list[str]:
   except errors.UserError as e:
     _fail(str(e))
   except Exception as e:  # of absl, ml_collections and their parsers
-    _fail(
-      f'in the flags: {e.args[0] if e.args else e!r}; --help shows examples'
-    )
+    text = e.args[0] if e.args else repr(e)
+    _fail(f'in the flags: {text}; --help shows examples')
   if len(rest) > 1 + arguments:
     _fail(
       f'in the flags: unexpected argument {rest[1 + arguments]!r}; every'
@@ -180,7 +179,8 @@ def _check_word(word: str) -> None:
   try:
     word.encode()
   except UnicodeEncodeError:
-    raise errors.UserError(f'in the flags: {word} is not UTF-8') from None
+    shown = os.fsencode(word).decode(errors='backslashreplace')
+    raise errors.UserError(f'in the flags: {shown} is not UTF-8') from None
   if '\0' in word:
     raise errors.UserError(f'in the flags: {word} holds a NUL')
 

@@ -137,6 +137,7 @@ class Supervisor:
       if kill_at is not None and time.monotonic() >= kill_at:
         self._child.kill()
         self._child.wait()
+        os.write(2, b'\n')  # it may have been at a progress bar
         break
       self._take_in(0.5)
     code = self._child.returncode

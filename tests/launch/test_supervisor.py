@@ -73,7 +73,8 @@ def start_two(folder, first: str, second: str):
 
 def end(process) -> tuple[int, str]:
   _, stderr = process.communicate(timeout=60)
-  return process.returncode, stderr
+  # After one that was ended at work there may be an unfinished line.
+  return process.returncode, stderr.removeprefix('\n')
 
 
 def pid(folder, index: int) -> int:
