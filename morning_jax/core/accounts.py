@@ -42,6 +42,8 @@ PERSPECTIVES: Mapping[str, Mapping[str, str]] = {
   'attribute': {'embedding': 'attribute_embedding'},
 }
 FEATURES = tuple(f for m in PERSPECTIVES.values() for f in m.values())
+# Account-level attribute embeddings, computed elsewhere.
+ATTRIBUTE_EMBEDDING = 'attribute_embedding'
 # The attribute perspective's other input: which attributes an account has.
 ATTRIBUTE_LIST = 'attribute_list'
 # Topic distributions: a negative weight is an error.
@@ -136,6 +138,14 @@ class Dataset:
     return {
       f: int(self.features[f].shape[1]) for f in FEATURES if f in self.features
     }
+
+  @property
+  def attribute_names(self) -> list[str]:
+    """Names of the V attributes; empty where no account lists any."""
+    if self.attributes is None or not len(self.attributes.holder):
+      return []
+    names: list[str] = self.attributes.names_V.tolist()
+    return names
 
 
 @flax.struct.dataclass

@@ -15,3 +15,7 @@ class TransientError(Exception):
   Launchers print its text as one line and exit with code 1, upon which
   launch/pod.sh starts again.
   """
+
+
+class DivergedError(UserError):
+  """Training met a number that is not finite."""

@@ -8,7 +8,7 @@ import pathlib
 import ml_collections
 
 from morning_jax.checkpoint import workdir as workdir_lib
-from morning_jax.data import pipeline
+from morning_jax.data import dataset as dataset_lib
 from morning_jax.evaluation import tables
 from morning_jax.reporting import console
 from morning_jax.training import train
@@ -28,7 +28,7 @@ def cross_validate(
     Whether all folds are finished; False after a SIGTERM.
   """
   workdir = pathlib.Path(workdir).resolve()
-  dataset = pipeline.load(config.data)
+  dataset = dataset_lib.load(config.data)
   folds = []
   for index in range(config.data.folds):
     # A plain copy would share the parts, and the caller's would change.
