@@ -23,6 +23,7 @@ from morning_jax.evaluation import evaluate as evaluate_lib
 from morning_jax.evaluation import evaluator
 from morning_jax.evaluation import tables
 from morning_jax.reporting import console
+from morning_jax.reporting import parameters
 from morning_jax.reporting import tensorboard
 from morning_jax.training import run as run_lib
 from morning_jax.training import step as step_lib
@@ -236,7 +237,7 @@ def _train(run: run_lib.Run) -> Outcome:
     if had:
       console.say(f'resuming after step {step} of {run.plan.num_steps}')
     else:
-      console.say(tables.of_parameters(state.params))
+      console.say(parameters.of_parameters(state.params))
       console.say(
         f'\n{run.num_positives:,} positives of {len(run.data.brand_row_B):,}'
         f' brands, {len(run.data.candidate_row_M):,} influencers;'
