@@ -1,4 +1,4 @@
-"""Tables of metrics and of parameters for the terminal."""
+"""Tables of metrics for the terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 import math
 from typing import Any
 
-import jax
 import tabulate
 
 from morning_jax.evaluation import metrics as metrics_lib
@@ -88,25 +87,3 @@ def of_folds(folds: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
     colalign=('left', *['right'] * (len(metrics_lib.TITLES) + 1)),
   )
   return table, summary
-
-
-def of_parameters(params: Any) -> str:
-  """Lists the parameter arrays with their shapes and sizes."""
-  leaves = jax.tree_util.tree_leaves_with_path(params)
-  rows = [
-    [
-      jax.tree_util.keystr(path, simple=True, separator='/'),
-      ' x '.join(map(str, leaf.shape)),
-      f'{leaf.size:,}',
-      str(leaf.dtype),
-    ]
-    for path, leaf in leaves
-  ]
-  total = sum(leaf.size for _, leaf in leaves)
-  rows.append(['total', '', f'{total:,}', ''])
-  return tabulate.tabulate(
-    rows,
-    headers=['parameter', 'shape', 'size', 'type'],
-    disable_numparse=True,
-    colalign=('left', 'left', 'right', 'left'),
-  )

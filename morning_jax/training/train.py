@@ -23,6 +23,7 @@ from morning_jax.evaluation import evaluate as evaluate_lib
 from morning_jax.evaluation import evaluator
 from morning_jax.evaluation import tables
 from morning_jax.reporting import console
+from morning_jax.reporting import parameters
 from morning_jax.reporting import tensorboard
 from morning_jax.training import config_check
 from morning_jax.training import history
@@ -300,7 +301,7 @@ def _train(
   if at.step:
     console.say(f'resuming after step {at.step} of {num_steps}')
   else:
-    console.say(tables.of_parameters(at.state.params))
+    console.say(parameters.of_parameters(at.state.params))
     console.say(
       f'\n{int(run.data.num_positives):,} positives of'
       f' {len(run.data.brand_row_B):,} brands,'

@@ -265,7 +265,7 @@ def test_lent_validation_brands(bundle, tmp_path, capsys):
   assert set(outcome.metrics) == {'valid'}
   assert outcome.metrics['valid']['num_brands'] == 12
   err = capsys.readouterr().err
-  assert '12 of 48 training brands are lent' in err
+  assert '12 of 48 training brands are held out' in err
   assert 'no test brands; evaluated on its valid brands' in err
   again = evaluate.evaluate(tmp_path / 'run')
   assert again == outcome.metrics
