@@ -95,10 +95,10 @@ def measure(
   try:
     scores = method.score(folds_lib.make_task(dataset, unit.place), unit.epochs)
     return [folds_lib.judge(dataset, unit.place, s) for s in scores]
+  except FloatingPointError as e:  # DivergedError is one
+    return Failure(str(e), diverged=True)
   except errors.UserError as e:
     return Failure(str(e))
-  except FloatingPointError as e:
-    return Failure(str(e), diverged=True)
 
 
 def _measure_in_worker(

@@ -16,16 +16,21 @@ class UserError(Exception):
   """
 
 
-class TransientError(Exception):
-  """A failure of what is around the program; it may pass when run again.
+class DivergedError(UserError, FloatingPointError):
+  """Training met a number that is not finite.
 
-  Launchers print its text as one line and exit with code 1, upon which
-  launch/pod.sh starts again.
+  It is the user's to mend, by a lower learning rate, and an arithmetic error to
+  those that measure several methods and go on with the next.
   """
 
 
-class DivergedError(UserError):
-  """Training met a number that is not finite."""
+class TransientError(Exception):
+  """A failure of what is around the program; it may pass when run again.
+
+  Launchers print its text as one line and exit with code 75.
+  """
+
+
 def quoted(value: object, *, limit: int = 80) -> str:
   """Quotes a value of the user in at most `limit` characters of one line.
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 import dataclasses
 import os
 import pathlib
-import signal
-import threading
 from typing import Any
 
 import jax
@@ -30,6 +28,7 @@ from morning_jax.training import history
 from morning_jax.training import run as run_lib
 from morning_jax.training import schedule as schedule_lib
 from morning_jax.training import step as step_lib
+from morning_jax.training import termination as termination_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,26 +44,6 @@ class Outcome:
   finished: bool
   step: int
   metrics: dict[str, dict[str, Any]]
-
-
-class _Termination:
-  """Remembers a SIGTERM until the state can be saved."""
-
-  def __init__(self) -> None:
-    self.requested = False
-    self._previous: Any = None
-
-  def _handle(self, *_: object) -> None:
-    self.requested = True
-
-  def __enter__(self) -> _Termination:
-    if threading.current_thread() is threading.main_thread():
-      self._previous = signal.signal(signal.SIGTERM, self._handle)
-    return self
-
-  def __exit__(self, *exception: object) -> None:
-    if self._previous is not None:
-      signal.signal(signal.SIGTERM, self._previous)
 
 
 @dataclasses.dataclass
@@ -123,7 +102,7 @@ def _loop(
   run: run_lib.Trainer,
   at: _Position,
   written: tensorboard.Scalars,
-  termination: _Termination,
+  termination: termination_lib.Termination,
 ) -> bool:
   """Runs to the end, or to a SIGTERM.
 
@@ -262,7 +241,7 @@ def train(
   )
   dataset = dataset_lib.assign_splits(dataset, config)
   config = _with_absolute_paths(config)
-  with workdir_lib.hold(workdir), _Termination() as termination:
+  with workdir_lib.hold(workdir), termination_lib.remembered() as termination:
     run, state, progress = run_lib.build(
       config, dataset, data_fingerprint, workdir
     )
@@ -283,7 +262,7 @@ def _with_absolute_paths(
 
 
 def _train(
-  run: run_lib.Trainer, at: _Position, termination: _Termination
+  run: run_lib.Trainer, at: _Position, termination: termination_lib.Termination
 ) -> Outcome:
   """Does what `train` does, in a working folder of its own."""
   workdir, num_steps = run.workdir, run.plan.num_steps
@@ -315,10 +294,10 @@ def _train(
     if run.stream:
       console.say(run.stream.clock.summary())
     run.checkpoints.wait()
-    if not finished:
+    # What is saved can be evaluated by the next run.
+    if not finished or multihost.any_of(termination.requested):
       console.say(
-        f'stopped by SIGTERM after step {at.step} of {num_steps}, saved;'
-        f' to resume, run the same command with --workdir={workdir}'
+        f'stopped by SIGTERM after step {at.step} of {num_steps}, saved'
       )
       return Outcome(finished=False, step=at.step, metrics={})
     results = _finish(run)
