@@ -144,7 +144,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.evaluation.patience = 0
 
   c.checkpoint = ml_collections.ConfigDict()
-  c.checkpoint.max_to_keep = 2  # of the newest; the best is kept besides
+  c.checkpoint.max_to_keep = 2  # the newest; the best is kept too
 
   if variant in ('paper', 'release'):
     c.data.valid_share = 0.0

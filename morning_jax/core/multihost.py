@@ -29,7 +29,7 @@ def is_first() -> bool:
 
 
 def wait_for_all(name: str) -> None:
-  """Waits until every process stands at the same, so named, point."""
+  """Waits until every process has reached the same, so named, point."""
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(name)
 
