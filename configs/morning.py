@@ -40,7 +40,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.data.builder = 'brand_micro_influencer/synthetic'
   # Where TFDS keeps what it prepared; its own default if unset.
   c.data.data_dir = config_dict.placeholder(str)
-  # Share of the training brands lent to `valid` where there are none.
+  # Share of the training brands used for validation where none are given.
   c.data.valid_share = 0.1
   # Above 0: cross-validation over the training brands, this many folds.
   c.data.folds = 0
@@ -75,10 +75,11 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.model.text_widths = (64, 64)
   c.model.attribute_widths = (64, 128)
   c.model.attribute = ml_collections.ConfigDict()
-  # 'embedding': vectors of accounts that the data brings, or else vectors of
-  # attributes learned without a graph. Over the attribute graph: 'node2vec'
-  # (frozen), 'gcn', 'gat'. 'auto': 'gcn' where the data has attribute lists,
-  # else 'embedding'.
+  # 'embedding': the accounts' attribute embeddings that the data brings. Of
+  # attribute lists: 'lookup' (a learned vector an attribute, no graph),
+  # 'node2vec' (frozen vectors of the graph), 'gcn', 'gat'. Of several, in order
+  # of preference (`gcn,embedding`), the first that the data allows is used;
+  # 'auto' is 'gcn,embedding'. A single one must be possible.
   c.model.attribute.encoder = 'auto'
   c.model.attribute.start = 'node2vec'  # of 'gcn' and 'gat', or 'learned'
   c.model.attribute.freeze = (
@@ -143,12 +144,12 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.evaluation.patience = 0
 
   c.checkpoint = ml_collections.ConfigDict()
-  c.checkpoint.max_to_keep = 2  # of the newest; the best is kept besides
+  c.checkpoint.max_to_keep = 2  # the newest; the best is kept too
 
   if variant in ('paper', 'release'):
     c.data.valid_share = 0.0
     c.model.encoder = 'paper'
-    c.model.attribute.encoder = 'embedding'
+    c.model.attribute.encoder = 'embedding,node2vec'
     c.model.transforms = ml_collections.ConfigDict(
       dict.fromkeys(('image', 'text', 'embedding'), 'none')
     )
@@ -183,7 +184,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     c.train.shuffle = False
   if variant == 'smoke':
     c.data.builder = 'brand_micro_influencer/synthetic_small'
-    c.model.attribute.encoder = 'embedding'
+    c.model.attribute.encoder = 'embedding,lookup'
     c.train.batch_size = 64
     c.train.epochs = 10
     c.train.steps_per_call = 20
@@ -191,7 +192,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     c.model.image_widths = (1024, 1024, 512)
     c.model.text_widths = (256, 256)
     c.model.attribute_widths = (1024, 512)
-    c.model.attribute.encoder = 'embedding'
+    c.model.attribute.encoder = 'embedding,lookup'
     c.model.dtype = 'bfloat16'
     c.loss.dtype = 'bfloat16'
     c.optimizer.warmup = 0.05

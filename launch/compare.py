@@ -26,7 +26,7 @@ from absl import flags
 from configs import morning as recipes
 from launch import command_line
 from morning_jax.comparison import compare
-from morning_jax.data import pipeline
+from morning_jax.data import dataset as dataset_lib
 from morning_jax.data.bundle import bundle
 from morning_jax.reporting import console
 from morning_jax.training import termination
@@ -113,7 +113,7 @@ def _compare(workdir: str) -> None:
   dataset = (
     bundle.read_bundle(_BUNDLE.value)
     if _BUNDLE.value
-    else pipeline.load(default.data)
+    else dataset_lib.load(default.data)
   )
   console.notes(dataset.notes)
   compare.compare(

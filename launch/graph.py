@@ -173,6 +173,8 @@ def main(argv: list[str]) -> None:
   if _NEIGHBOURS.value is not None:
     node = inspection.node_of(graph, _NEIGHBOURS.value)
   print(f'{dataset.name}: {origin}')
+  for note in graph.notes:
+    print(f'note: {note}')
   print('\n'.join(inspection.summary_lines(graph, pairs=_COUNT.value)))
   if node is not None or _SAVE_VECTORS.value:
     # The cheaper first: it may turn out that there are none.

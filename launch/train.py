@@ -43,7 +43,7 @@ def main(argv: list[str]) -> None:
   del argv
   distributed.join()
   config = _CONFIG.value
-  config_check.check(config)  # before brands are split into folds
+  config_check.check(config)  # before anything is loaded
   now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
   workdir = _WORKDIR.value or multihost.text_of_first(f'runs/morning-{now}')
   # One of several can't leave the others: all stop where they agree on it.

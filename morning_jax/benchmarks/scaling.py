@@ -10,10 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from morning_jax.benchmarks import child_process
 from morning_jax.benchmarks import costs
 from morning_jax.benchmarks import harness
 from morning_jax.benchmarks import rates as rates_lib
-from morning_jax.benchmarks import subprocess_child
 from morning_jax.benchmarks import workload
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import sharding
@@ -124,7 +124,7 @@ def run(
   work = _prepare(accounts, _PAIRS, devices=1, quick=options.quick)
   shared = None
   for devices in options.devices:
-    _, answer = subprocess_child.start(
+    _, answer = child_process.run(
       'devices',
       {
         'accounts': accounts,

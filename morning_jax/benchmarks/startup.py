@@ -10,9 +10,9 @@ from typing import Any
 
 import jax
 
+from morning_jax.benchmarks import child_process
 from morning_jax.benchmarks import harness
 from morning_jax.benchmarks import rates as rates_lib
-from morning_jax.benchmarks import subprocess_child
 from morning_jax.benchmarks import workload
 
 _STAGES = ('data', 'compile and first step')
@@ -60,7 +60,7 @@ def run(
   repeats = min(options.repeats, 5)
   without = {_CACHE: '', _LEAST: ''}
   imports = [
-    subprocess_child.start('imports', {}, environment=without)[0]
+    child_process.run('imports', {}, environment=without)[0]
     for _ in range(repeats)
   ]
   limit = harness.Limit(min(imports), 'imports')
@@ -72,7 +72,7 @@ def run(
     }
     with tempfile.TemporaryDirectory() as cache:
       environments = {'none': without, 'warm': {_CACHE: cache, _LEAST: '0'}}
-      subprocess_child.start(
+      child_process.run(
         'first_step', arguments, environment=environments['warm']
       )
       starts: dict[str, list[tuple[float, dict[str, Any]]]] = {
@@ -81,9 +81,7 @@ def run(
       for _ in range(repeats):
         for name, environment in environments.items():
           starts[name].append(
-            subprocess_child.start(
-              'first_step', arguments, environment=environment
-            )
+            child_process.run('first_step', arguments, environment=environment)
           )
     seconds = {k: [s for s, _ in v] for k, v in starts.items()}
     for name, values in seconds.items():

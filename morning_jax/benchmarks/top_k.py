@@ -134,4 +134,4 @@ def run(
 def _check_same(ours: top_k_lib.TopK, theirs: tuple[np.ndarray, Any]) -> None:
   """Checks that both found the same scores; equal scores may change places."""
   if not np.allclose(ours.scores, theirs[0], rtol=1e-4, atol=1e-3):
-    raise RuntimeError('ranking.top_k and faiss differ')
+    raise RuntimeError('top_k and faiss find different influencers')

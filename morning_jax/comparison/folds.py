@@ -9,7 +9,7 @@ import numpy as np
 from morning_jax.comparison.methods import interface
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
-from morning_jax.data import pipeline
+from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import splits
 from morning_jax.evaluation import evaluator
 from morning_jax.evaluation import metrics as metrics_lib
@@ -122,7 +122,7 @@ def make_task(dataset: accounts_lib.Dataset, place: Place) -> interface.Task:
   dealt = _fold(dataset, place)
   truth = held_out(dataset, place)
   hidden = _hidden(dealt)
-  train, _ = pipeline.training_split(hidden)
+  train, _ = dataset_lib.training_split(hidden)
   nobody = np.zeros(0, np.int64)
   return interface.Task(
     dataset=hidden,

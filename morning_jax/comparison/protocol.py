@@ -19,7 +19,7 @@ from morning_jax.comparison import workers
 from morning_jax.comparison.methods import table as table_lib
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
-from morning_jax.data import pipeline
+from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import splits
 from morning_jax.evaluation import metrics as metrics_lib
 from morning_jax.reporting import console
@@ -94,7 +94,7 @@ class Comparison:
     assert split is not None
     self.brand_rows = split.brand_row_B
     self.category_B = dataset.accounts.categories[self.brand_rows]
-    self.data_fingerprint = pipeline.fingerprint(dataset)
+    self.data_fingerprint = dataset_lib.fingerprint(dataset)
     self.kept = workers.Kept(
       workdir,
       self.data_fingerprint,

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import tempfile
 from typing import Any, BinaryIO
 import zlib
@@ -16,6 +17,8 @@ import zlib
 import numpy as np
 
 Path = str | os.PathLike[str]
+
+_DRAFT = '.draft'
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -71,15 +74,9 @@ def check_writable(path: Path) -> None:
 
 def _new_draft(path: pathlib.Path) -> tuple[int, pathlib.Path]:
   handle, name = tempfile.mkstemp(
-    prefix=_draft_prefix(path), suffix='.draft', dir=path.parent
+    prefix=_draft_prefix(path), suffix=_DRAFT, dir=path.parent
   )
   return handle, pathlib.Path(name)
-
-
-def _draft_prefix(path: pathlib.Path) -> str:
-  # Systems count the bytes of a name, up to 255.
-  start = path.name.encode(errors='surrogateescape')[:100]
-  return f'.{start.decode(errors="ignore")}.'
 
 
 def write_text(path: Path, text: str) -> None:
@@ -109,9 +106,7 @@ def new_folder(path: Path) -> Iterator[pathlib.Path]:
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   draft = pathlib.Path(
-    tempfile.mkdtemp(
-      prefix=_draft_prefix(path), suffix='.draft', dir=path.parent
-    )
+    tempfile.mkdtemp(prefix=_draft_prefix(path), suffix=_DRAFT, dir=path.parent)
   )
   try:
     yield draft
@@ -121,6 +116,29 @@ def new_folder(path: Path) -> Iterator[pathlib.Path]:
     shutil.rmtree(draft, ignore_errors=True)
     raise
   _sync_folder(path.parent)
+
+
+def remove_abandoned(folder: Path) -> None:
+  """Removes the drafts that killed processes of this machine left in a folder.
+
+  Args:
+    folder: where `write_whole` and `new_folder` made their drafts. Drafts of
+      running processes and of other machines stay.
+  """
+  for draft in pathlib.Path(folder).glob(f'.*{_DRAFT}'):
+    # .<name>.<machine>.<process>.<random>.draft
+    beginning, process, *_ = draft.name.rsplit('.', 3)
+    if not beginning.endswith(f'.{socket.gethostname()[:60]}'):
+      continue
+    try:
+      os.kill(int(process), 0)
+    except ProcessLookupError:
+      if draft.is_dir():
+        shutil.rmtree(draft, ignore_errors=True)
+      else:
+        draft.unlink(missing_ok=True)
+    except (ValueError, OSError):
+      continue
 
 
 def digest(*parts: Any) -> str:
@@ -162,6 +180,12 @@ def digest(*parts: Any) -> str:
 def checksum(value: Any) -> int:
   """Returns the CRC-32 of a JSON value, whatever the order of its keys."""
   return zlib.crc32(json.dumps(value, sort_keys=True).encode())
+
+
+def _draft_prefix(path: pathlib.Path) -> str:
+  """Names a draft after its file, and after this machine and process."""
+  # 255 bytes are the limit, four a character at most.
+  return f'.{path.name[:40]}.{socket.gethostname()[:60]}.{os.getpid()}.'
 
 
 def _write_all(file: BinaryIO, content: bytes) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
+from morning_jax.core import random_streams
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,14 +64,14 @@ def select(dataset: accounts_lib.Dataset, name: str) -> Split | None:
 def without_negatives(split: Split) -> np.ndarray:
   """Finds the brands to which every candidate is a positive, as indices.
 
-  Such brands can't be trained on: nothing can be ranked below.
+  Such brands can't be trained on: nothing can be ranked below a positive.
   """
   count_B = np.bincount(split.brand_P, minlength=len(split.brand_row_B))
   return np.flatnonzero(count_B == len(split.candidate_row_M))
 
 
 def drop_brands(split: Split, brands: np.ndarray) -> Split:
-  """Leaves brands (indices into the split) and their positives out."""
+  """Removes brands (indices into the split) and their positives."""
   kept_B = np.ones(len(split.brand_row_B), bool)
   kept_B[brands] = False
   new_B = np.cumsum(kept_B) - 1
@@ -103,18 +104,18 @@ def _training_brands(dataset: accounts_lib.Dataset) -> np.ndarray:
   return split.brand_row_B
 
 
-def lend_valid(
+def hold_out_valid(
   dataset: accounts_lib.Dataset, *, share: float, seed: int
 ) -> accounts_lib.Dataset:
-  """Lends a seeded share of the training brands to `valid`, if it is empty.
+  """Moves a seeded share of the training brands to `valid`, if it is empty.
 
   Args:
     dataset: the data set.
-    share: share of the training brands, 0 to below 1; 0 lends none.
-    seed: which brands.
+    share: share of the training brands, 0 to below 1; 0 moves none.
+    seed: decides which brands.
 
   Returns:
-    The data set with other splits; itself where it has `valid` brands.
+    The data set with other splits; itself if it has `valid` brands.
 
   Raises:
     UserError: the share is out of range, or leaves no brand to train on.
@@ -124,21 +125,25 @@ def lend_valid(
   if select(dataset, 'valid') is not None or not share:
     return dataset
   brands = _training_brands(dataset)
-  lent = max(1, round(share * len(brands)))
-  if lent >= len(brands):
+  count = max(1, round(share * len(brands)))
+  if count >= len(brands):
     raise errors.UserError(
       f'{dataset.name}: config.data.valid_share={share} leaves none of its'
       f' {len(brands)} training brands to train on; 0 trains on all'
     )
-  chosen = np.random.default_rng([seed, 1]).choice(brands, lent, replace=False)
+  rng = random_streams.generator(seed, random_streams.Stream.VALIDATION_SPLIT)
   splits = dataset.accounts.splits.copy()
-  splits[chosen] = 'valid'
+  splits[rng.choice(brands, count, replace=False)] = 'valid'
   return _with_splits(
     dataset,
     splits,
-    f'no valid brands: {lent} of {len(brands)} training brands are lent to'
-    ' validation (config.data.valid_share)',
+    f'no valid brands: {count} of {len(brands)} training brands are held out'
+    ' for validation (config.data.valid_share)',
   )
+
+
+# For callers that know it by its former name.
+lend_valid = hold_out_valid
 
 
 def fold(
@@ -146,14 +151,14 @@ def fold(
 ) -> accounts_lib.Dataset:
   """Makes one fold of a cross-validation over the training brands.
 
-  Brands are dealt out category by category, so that every fold has its share
-  of each. No brand is in two folds' tests.
+  Brands are assigned to the folds category by category, so that every fold has
+  its share of each. No brand is a test brand of two folds.
 
   Args:
-    dataset: the data set; its own valid and test brands are set aside.
+    dataset: the data set; its own valid and test brands take no part.
     index: which fold, 0..count-1.
     count: number of folds, at least 2.
-    seed: how the brands are dealt.
+    seed: decides which brands a fold has.
 
   Returns:
     The data set in which the fold's brands are `test`, the others `train`.
@@ -167,12 +172,13 @@ def fold(
       f'config.data.folds={count}: takes 2 to {len(brands)} folds, one training'
       ' brand each at least'
     )
-  shuffled = np.random.default_rng([seed, 2]).permutation(brands)
+  rng = random_streams.generator(seed, random_streams.Stream.FOLDS)
+  shuffled = rng.permutation(brands)
   categories = dataset.accounts.categories[shuffled]
-  dealt = shuffled[np.argsort(categories, kind='stable')]
+  by_category = shuffled[np.argsort(categories, kind='stable')]
   splits = np.full_like(dataset.accounts.splits, '')
   splits[brands] = 'train'
-  splits[dealt[index::count]] = 'test'
+  splits[by_category[index::count]] = 'test'
   return _with_splits(
     dataset, splits, f'fold {index + 1} of {count} of the training brands'
   )

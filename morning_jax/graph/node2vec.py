@@ -9,6 +9,7 @@ from jax import numpy as jnp
 import numpy as np
 import tqdm
 
+from morning_jax.core import random_streams
 from morning_jax.graph import attribute_graph
 from morning_jax.graph import skip_gram
 from morning_jax.graph import walks
@@ -72,7 +73,7 @@ def sample_walks(
     of a walk that starts at a node without edges.
   """
   device_graph = walks.walk_graph(graph)
-  key = jax.random.key(seed)
+  key = random_streams.key(seed, random_streams.Stream.WALKS)
   nodes = np.arange(graph.num_nodes, dtype=np.int32)
   parts = []
   with tqdm.tqdm(

@@ -12,6 +12,9 @@ import numpy as np
 import optax
 import tqdm
 
+from morning_jax.core import random_streams
+from morning_jax.core.random_streams import Stream
+
 _Params = dict[str, jax.Array]
 
 # Steps that one dispatch runs; the progress bar moves between dispatches.
@@ -159,8 +162,10 @@ def train_skip_gram(
     float32 [V, D], the centre vectors. A node whose walks hold no other node
     keeps its small random start vector.
   """
-  key = jax.random.key(seed)
-  start_key, noise_key = jax.random.split(key)
+  start_key = random_streams.key(seed, Stream.SKIP_GRAM_START)
+  noise_key = random_streams.key(seed, Stream.SKIP_GRAM_NOISE)
+  rng = random_streams.generator(seed, Stream.SKIP_GRAM_ORDER)
+  # word2vec's: small, so that the sigmoids start where they are steep.
   limit = 0.5 / options.dimensions
   shape = (num_nodes, options.dimensions)
   params = {
@@ -182,7 +187,6 @@ def train_skip_gram(
     jnp.asarray(pair_weights(paths.shape[1], options.window)),
     options=options,
   )
-  rng = np.random.default_rng(seed)
   loss = None
   with tqdm.tqdm(
     total=steps * options.epochs,

@@ -1,4 +1,4 @@
-"""A table of a model's parameters for the terminal."""
+"""Table of a model's parameters for the terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import tabulate
 
 
 def of_parameters(params: Any) -> str:
-  """Lists the parameter arrays with their shapes and sizes."""
+  """Lists the parameter arrays with their shapes, sizes and types.
+
+  Args:
+    params: pytree of arrays.
+
+  Returns:
+    Lines of text, the last of which has the number of parameters.
+  """
   leaves = jax.tree_util.tree_leaves_with_path(params)
   rows = [
     [

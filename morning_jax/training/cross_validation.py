@@ -10,7 +10,7 @@ import ml_collections
 
 from morning_jax.checkpoint import workdir as workdir_lib
 from morning_jax.core import multihost
-from morning_jax.data import pipeline
+from morning_jax.data import dataset as dataset_lib
 from morning_jax.evaluation import tables
 from morning_jax.reporting import console
 from morning_jax.training import termination as termination_lib
@@ -31,7 +31,7 @@ def cross_validate(
     Whether all folds are finished; False after a SIGTERM.
   """
   workdir = pathlib.Path(workdir).resolve()
-  dataset = pipeline.load(config.data)
+  dataset = dataset_lib.load(config.data)
   count = config.data.folds
   folds: list[dict[str, Any]] = []
   with termination_lib.remembered() as termination:

@@ -286,7 +286,9 @@ def world(tmp_path_factory):
   for name, text in {
     'lacking': begin + take + 'del c.train["epochs"]\n  return c\n',
     'surplus': begin + take + 'c.train.epoch = 1\n  return c\n',
-    'untyped': begin + take + 'c.train["epochs"] = "1"\n  return c\n',
+    'untyped': begin
+    + take
+    + 'with c.ignore_type(): c.train.epochs = "1"\n  return c\n',
     'raising': begin + 'return 1 / 0\n',
     'other': begin + 'return {}\n',
     'exiting': begin + 'raise SystemExit(0)\n',

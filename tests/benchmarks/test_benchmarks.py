@@ -243,9 +243,9 @@ def test_a_difference_to_faiss_is_noticed(monkeypatch):
     found = real(brand, catalogue, k=k)
     return found._replace(scores=found.scores + 1)
 
-  real = top_k.ranking.top_k
-  monkeypatch.setattr(top_k.ranking, 'top_k', wrong)
-  with pytest.raises(RuntimeError, match='differ'):
+  real = top_k.top_k_lib.top_k
+  monkeypatch.setattr(top_k.top_k_lib, 'top_k', wrong)
+  with pytest.raises(RuntimeError, match='different influencers'):
     list(top_k.run(dataclasses.replace(QUICK, peers='required'), RATES))
 
 

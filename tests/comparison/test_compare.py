@@ -20,7 +20,7 @@ from morning_jax.comparison.methods import lambdamart
 from morning_jax.comparison.methods import table as table_lib
 from morning_jax.comparison.methods import untrained
 from morning_jax.core import errors
-from morning_jax.data import pipeline
+from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import splits
 from morning_jax.evaluation import metrics
 from morning_jax.training import train
@@ -105,7 +105,7 @@ def test_a_task_holds_nothing_of_the_held_out_pairs(world):
   assert world.accounts.found_under is not None
   # Everything in it, bit by bit, is the same for other held-out pairs.
   other = folds_lib.make_task(_with_other_held_out_pairs(world, PLACE), PLACE)
-  assert pipeline.fingerprint(other.dataset) == pipeline.fingerprint(
+  assert dataset_lib.fingerprint(other.dataset) == dataset_lib.fingerprint(
     task.dataset
   )
 
@@ -317,7 +317,7 @@ def test_results_of_another_recipe_or_data_are_not_taken(compared):
   assert kept.read(unit, rows['morning']) is None
   kept = workers.Kept(
     folder,
-    pipeline.fingerprint(runs.small_world()),
+    dataset_lib.fingerprint(runs.small_world()),
     workers.source_fingerprint(in_workers=False),
   )
   found = kept.read(unit, rows['morning'])

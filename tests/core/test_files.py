@@ -1,5 +1,8 @@
+import os
 import pathlib
+import socket
 import stat
+import tempfile
 
 import numpy as np
 import pytest
@@ -32,8 +35,9 @@ def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path):
   assert [p.name for p in tmp_path.iterdir()] == ['table.txt']
 
 
-def test_a_name_as_long_as_the_system_allows(tmp_path):
-  path = tmp_path / ('n' * 255)
+@pytest.mark.parametrize('name', ['n' * 255, '\N{CAT FACE}' * 63])
+def test_a_name_as_long_as_the_system_allows(tmp_path, name):
+  path = tmp_path / name
   files.write_json(path, {'a': 1})
   assert path.read_text() == '{\n  "a": 1\n}\n'
 
@@ -57,6 +61,33 @@ def test_a_folder_with_files_is_not_replaced(tmp_path):
     (draft / 'a').write_text('new')
   assert (tmp_path / 'folder' / 'a').read_text() == 'old'
   assert [p.name for p in tmp_path.iterdir()] == ['folder']
+
+
+def test_drafts_of_processes_that_are_gone_are_removed(tmp_path, monkeypatch):
+  def leave_drafts(process: int, host: str):
+    monkeypatch.setattr(os, 'getpid', lambda: process)
+    monkeypatch.setattr(socket, 'gethostname', lambda: host)
+    # A kill runs no clean-up.
+    folder = files.new_folder(tmp_path / 'a.b')
+    (folder.__enter__() / 'x').touch()
+    unfinished.append(folder)
+    prefix = files._draft_prefix(tmp_path / 'c')
+    return tempfile.mkstemp(prefix=prefix, suffix='.draft', dir=tmp_path)
+
+  unfinished = []
+  host, alive = socket.gethostname(), os.getppid()
+  gone = 2**22 + 1  # beyond what Linux numbers processes with
+  leave_drafts(gone, host)
+  leave_drafts(gone, 'else.where')
+  leave_drafts(alive, host)
+  monkeypatch.undo()
+  others = [tmp_path / name for name in ('file', '.draft', '.x.draft')]
+  for path in others:
+    path.touch()
+  files.remove_abandoned(tmp_path)
+  left = {p.name for p in tmp_path.iterdir()}
+  assert len(left) == 4 + 3
+  assert not any(f'.{gone}.' in name and host in name for name in left)
 
 
 def test_digests_tell_parts_apart(tmp_path):

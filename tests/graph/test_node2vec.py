@@ -11,10 +11,10 @@ from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.data.bundle import bundle
 from morning_jax.graph import attribute_graph
-from morning_jax.graph import link_prediction
 from morning_jax.graph import node2vec
 from morning_jax.graph import skip_gram
 from morning_jax.graph import word2vec_format
+from tests.graph import link_prediction
 
 SMALL = node2vec.Node2Vec(
   length=20, skip_gram=skip_gram.SkipGram(dimensions=16, window=4, epochs=8)
@@ -91,6 +91,36 @@ def test_vectors_separate_groups_and_repeat_for_a_seed():
   assert (norms > 0).all() and (norms < 0.1 * np.linalg.norm(one[0])).all()
 
 
+def test_walks_start_and_noise_share_no_random_numbers(monkeypatch):
+  uniform = jax.random.uniform
+  drawn = {}
+
+  def recorded(key, shape=(), *args, **options):
+    # Of walks, start vectors and noise, by the numbers' count.
+    drawn.setdefault(shape, [])
+    jax.debug.callback(
+      lambda words: drawn[shape].append(tuple(words.tolist())),
+      jax.random.key_data(key),
+    )
+    return uniform(key, shape, *args, **options)
+
+  monkeypatch.setattr(jax.random, 'uniform', recorded)
+  # Sizes that no other test compiles.
+  options = node2vec.Node2Vec(
+    length=7,
+    walks_per_node=3,
+    skip_gram=skip_gram.SkipGram(dimensions=5, window=2, epochs=3),
+  )
+  node2vec.node2vec(_two_groups(isolated=3), options=options, seed=11)
+  jax.effects_barrier()
+  walks, start, noise = (drawn[shape] for shape in ((19,), (19, 5), (64,)))
+  assert len(walks) == 3 * 6
+  assert len(start) == 1
+  assert len(noise) == 3 * (57 // 8)
+  keys = walks + start + noise
+  assert len(set(keys)) == len(keys)
+
+
 @pytest.mark.parametrize('bad', [{'p': 0.0}, {'q': -1.0}, {'length': 1}])
 def test_settings_that_make_no_walk_are_one_line(bad):
   with pytest.raises(errors.UserError, match='node2vec'):
@@ -133,7 +163,7 @@ def test_vectors_survive_the_text_format_in_any_order(tmp_path):
     ('1 2\n10 1 2\n20 1 2\n', 'row 3: expected 1 rows'),
     ('1 2\n10 1 nan\n', "row 2: the vector of '10' is not of finite"),
     ('1 2\n10 1 x\n', "row 2: the vector of '10' is not of finite"),
-    ('2 2\n10 1 2\n10 1 2\n', "row 3: '10' stands already in row 2"),
+    ('2 2\n10 1 2\n10 1 2\n', "row 3: '10' is already in row 2"),
     ('3 2\n10 1 2\n', 'row 1 promises 3 vectors, 1 follow'),
     ('1 2\nzebra 1 2\n', "no token is an id or a name .* is 'zebra'"),
   ],

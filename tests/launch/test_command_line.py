@@ -510,16 +510,16 @@ _CHANGES = {
   ),
   'a part that is missing': (
     'del c["evaluation"]',
-    'lacks evaluation.every_epochs, evaluation.batch_size,'
+    'lacks evaluation.batch_size, evaluation.every_epochs,'
     ' evaluation.patience;',
   ),
   'a field too many': ('c.train.epoch = 1', 'has an unknown train.epoch;'),
   'another type': (
-    'c.train["epochs"] = "1"',
+    'with c.ignore_type(): c.train.epochs = "1"',
     "train.epochs='1' is of type str, must be int",
   ),
   'a list': (
-    'c.model["image_widths"] = [1]',
+    'with c.ignore_type(): c.model.image_widths = [1]',
     'is of type list, must be tuple',
   ),
   'a mistake': ('c.none', 'row 6: AttributeError:'),

@@ -16,7 +16,6 @@ from morning_jax.comparison.methods import interface
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.core.accounts import Array
-from morning_jax.data import pipeline
 from morning_jax.data import transforms
 
 _EMBEDDING = 'attribute_embedding'
@@ -67,7 +66,9 @@ def has(dataset: accounts_lib.Dataset, feature: str) -> bool:
   """Tells whether any account has the feature."""
   if feature in dataset.features:
     return not np.isnan(dataset.features[feature][:, 0]).all()
-  return feature in pipeline.available(dataset)
+  return feature == accounts_lib.ATTRIBUTE_LIST and bool(
+    dataset.attribute_names
+  )
 
 
 def present(

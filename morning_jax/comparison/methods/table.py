@@ -16,8 +16,7 @@ from morning_jax.comparison.methods import registry as peers_lib
 from morning_jax.comparison.methods import untrained
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
-from morning_jax.data import pipeline
-from morning_jax.model import factory
+from morning_jax.data import dataset as dataset_lib
 
 # The row that the others are compared with.
 REFERENCE = 'morning'
@@ -94,15 +93,11 @@ def _morning(
     recipe.model.perspectives = perspectives
 
   def missing(dataset: accounts_lib.Dataset) -> list[str]:
-    _, notes = factory.choose_perspectives(
-      recipe.model, pipeline.available(dataset)
-    )
-    return notes
+    return dataset_lib.resolve_inputs(dataset, recipe.model)[1]
 
   def absent(dataset: accounts_lib.Dataset) -> str | None:
-    have = pipeline.available(dataset)
     try:
-      full, _ = factory.choose_perspectives(whole.model, have)
+      full = dataset_lib.resolve_inputs(dataset, whole.model)[0].perspectives
     except errors.UserError as e:
       return str(e)
     if perspectives is None:

@@ -15,15 +15,14 @@ import flax.linen as nn
 import flax.struct
 import jax
 from jax import numpy as jnp
-import ml_collections
 import numpy as np
+import optax
 
 from morning_jax.comparison.methods import fold_data as problem_lib
 from morning_jax.comparison.methods import interface
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core.accounts import Array
 from morning_jax.losses import pairwise
-from morning_jax.training import optimizer as optimizer_lib
 
 _BRANDS_AT_A_TIME = 16  # scored; pair-wise attention is [brands, M, K, K]
 _ROUND_BRANDS = 64
@@ -87,21 +86,10 @@ def gather(problem: problem_lib.Problem, rows: Array) -> Inputs:
   return Inputs(problem.table[rows], problem.log_followers_A[rows])
 
 
-def _optimizer(recipe: Recipe) -> Any:
-  config = ml_collections.ConfigDict(
-    {
-      'name': 'adam',
-      'epsilon': 1e-8,
-      'learning_rate': recipe.learning_rate,
-      'schedule': 'cosine',
-      'warmup': 0.0,
-      'weight_decay': 0.0,
-    }
+def _optimizer(recipe: Recipe) -> optax.GradientTransformation:
+  return optax.adam(
+    optax.cosine_decay_schedule(recipe.learning_rate, recipe.steps)
   )
-  schedule = optimizer_lib.make_schedule(
-    config, steps_per_epoch=recipe.steps, num_steps=recipe.steps
-  )
-  return optimizer_lib.make_optimizer(config, schedule)
 
 
 def _batch(

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
-import zlib
 
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.graph import account_attributes
-
-# The name of a record's first field, over the rest and the row's number.
-CHECKSUM = 'crc32'
 
 
 def columns_of(table: accounts_lib.AccountTable) -> dict[str, np.ndarray]:
@@ -43,9 +39,10 @@ def table_of(
 
 def layout_of(table: accounts_lib.AccountTable) -> np.dtype:
   """Returns the record of one row of a table."""
-  fields: list[Any] = [(CHECKSUM, '<u4')]
-  for name, x in columns_of(table).items():
-    fields.append((name, x.dtype.newbyteorder('<'), x.shape[1:]))
+  fields: list[Any] = [
+    (name, x.dtype.newbyteorder('<'), x.shape[1:])
+    for name, x in columns_of(table).items()
+  ]
   return np.dtype(fields, align=True)
 
 
@@ -77,11 +74,3 @@ def from_description(described: Mapping[str, Any]) -> np.dtype:
       'itemsize': described['bytes'],
     }
   )
-
-
-def checksum(row: int, record: bytes | memoryview) -> int:
-  """Returns the checksum of a record, its own checksum's bytes left out.
-
-  It starts from the row, so that a record in another's place is noticed.
-  """
-  return zlib.crc32(record[4:], row & 0xFFFFFFFF)

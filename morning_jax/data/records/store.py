@@ -3,8 +3,8 @@
 A folder holds the rows of an AccountTable as the model takes them, after the
 transforms, in files of about a GiB, and `index.json`: how a record is laid out,
 how long each file is, and the fingerprint of what the rows were made from. A
-record is the raw bytes of a row, all of one length, and begins with a checksum
-of the rest and of the row's number.
+record is the raw bytes of a row, all of one length. ArrayRecord checks every
+byte that it reads against its own hashes, so records carry none.
 
 A folder is named after its fingerprint and appears complete or not at all: a
 run that finds it takes it, and several runs may share a place.
@@ -13,15 +13,9 @@ run that finds it takes it, and several runs may share a place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-import hashlib
 import json
-import os
 import pathlib
-import shutil
-import socket
-import tempfile
 from typing import Any
-import zlib
 
 from array_record.python import array_record_module
 import jax
@@ -29,9 +23,10 @@ import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
+from morning_jax.core import files
 from morning_jax.data.records import layout as layout_lib
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _INDEX = 'index.json'
 _BLOCK_BYTES = 64 << 20  # of the rows that are made at a time
 _FILE_BYTES = 1 << 30
@@ -50,27 +45,17 @@ def fingerprint(
   """Returns a SHA-256 of all that the rows depend on.
 
   Args:
-    data_fingerprint: of the data set (`pipeline.fingerprint`).
+    data_fingerprint: of the data set.
     kinds: feature -> kind of transform.
     fitted: what was fitted to the training accounts, arrays.
     attribute_names: of the model's attributes, in order.
   """
-  digest = hashlib.sha256(
-    json.dumps(
-      [FORMAT_VERSION, data_fingerprint, dict(kinds), attribute_names]
-    ).encode()
-  )
+  parts: list[Any] = []
   for path, leaf in jax.tree_util.tree_leaves_with_path(fitted):
-    array = np.ascontiguousarray(leaf)
-    digest.update(
-      f'{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n'.encode()
-    )
-    digest.update(array.data)
-  return digest.hexdigest()
-
-
-def _digest(content: Mapping[str, Any]) -> int:
-  return zlib.crc32(json.dumps(content, sort_keys=True).encode())
+    parts += [jax.tree_util.keystr(path), np.asarray(leaf)]
+  return files.digest(
+    [FORMAT_VERSION, data_fingerprint, dict(kinds), attribute_names], *parts
+  )
 
 
 def write(
@@ -98,49 +83,20 @@ def write(
   folder = _folder(place, made_from)
   if folder.exists():
     return
-  draft = None
   try:
     place.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(place)
-    draft = pathlib.Path(
-      tempfile.mkdtemp(prefix=f'{_draft_prefix()}{os.getpid()}-', dir=place)
-    )
-    _write_files(draft, made_from, rows_of, num_rows, block_bytes, file_bytes)
-    draft.chmod(0o755)
-    try:
-      draft.replace(folder)
-    except OSError:
-      if not folder.exists():
-        raise
-      # Another process was faster, with the same rows.
-      shutil.rmtree(draft, ignore_errors=True)
+    files.remove_abandoned(place)
+    with files.new_folder(folder) as draft:
+      _write_files(draft, made_from, rows_of, num_rows, block_bytes, file_bytes)
   except (OSError, RuntimeError) as e:
+    if folder.exists():
+      return  # another process was faster, with the same rows
     reason = getattr(e, 'strerror', None) or ' '.join(str(e).split())
     raise errors.UserError(
       f"{place}: cannot be written ({reason}); config.data.placement='stream'"
       ' needs a folder with space for all features: name another'
       ' config.data.stream_dir'
     ) from e
-  finally:
-    if draft is not None and draft.exists():
-      shutil.rmtree(draft, ignore_errors=True)
-
-
-def _draft_prefix() -> str:
-  return f'.draft-{socket.gethostname()}-'
-
-
-def _remove_abandoned(place: pathlib.Path) -> None:
-  """Removes what processes of this machine began to write and did not end."""
-  prefix = _draft_prefix()
-  for draft in place.glob(f'{prefix}*'):
-    pid = draft.name.removeprefix(prefix).partition('-')[0]
-    try:
-      os.kill(int(pid), 0)
-    except ProcessLookupError:
-      shutil.rmtree(draft, ignore_errors=True)
-    except (ValueError, OSError):
-      continue
 
 
 def _folder(place: pathlib.Path, made_from: str) -> pathlib.Path:
@@ -156,28 +112,34 @@ def _write_files(
   file_bytes: int,
 ) -> None:
   layout = layout_lib.layout_of(rows_of(slice(0, 1)))
-  files: list[dict[str, Any]] = []
+  written: list[dict[str, Any]] = []
   per_file = max(1, file_bytes // layout.itemsize)
   for start in range(0, num_rows, per_file):
     stop = min(num_rows, start + per_file)
-    path = folder / f'rows-{len(files):05d}.array_record'
+    path = folder / f'rows-{len(written):05d}.array_record'
+    records = _records(rows_of, layout, start, stop, block_bytes)
     writer = array_record_module.ArrayRecordWriter(str(path), _WRITER)
-    for record in _records(rows_of, layout, start, stop, block_bytes):
+    first = next(records)
+    writer.write(first)
+    for record in records:
       writer.write(record)
     writer.close()
-    files.append(
-      {'name': path.name, 'rows': stop - start, 'bytes': path.stat().st_size}
+    written.append(
+      {
+        'name': path.name,
+        'rows': stop - start,
+        'bytes': path.stat().st_size,
+        'first_record': files.digest(first),
+      }
     )
   content = {
     'format_version': FORMAT_VERSION,
     'made_from': made_from,
     'record': layout_lib.describe(layout),
-    'files': files,
+    'files': written,
   }
-  (folder / _INDEX).write_text(
-    json.dumps({'content': content, 'crc32': _digest(content)}, indent=1)
-    + '\n',
-    encoding='utf-8',
+  files.write_json(
+    folder / _INDEX, {'content': content, 'crc32': files.checksum(content)}
   )
 
 
@@ -193,21 +155,17 @@ def _records(
   for first in range(start, stop, per_block):
     table = rows_of(slice(first, min(stop, first + per_block)))
     columns = layout_lib.columns_of(table)
-    # Zeros: padding between fields is under the checksum too.
+    # Zeros: the padding between fields is written too.
     block = np.zeros(len(next(iter(columns.values()))), layout)
     for name, x in columns.items():
       block[name] = x
     whole = block.tobytes()
     for i in range(len(block)):
-      record = memoryview(whole)[i * size : (i + 1) * size]
-      yield (
-        layout_lib.checksum(first + i, record).to_bytes(4, 'little')
-        + record[4:]
-      )
+      yield whole[i * size : (i + 1) * size]
 
 
 class AccountRecords:
-  """The accounts' rows on disk; may be read from several threads.
+  """The accounts' rows on disk; several threads may read them.
 
   Attributes:
     row_bytes: length of a row.
@@ -228,32 +186,38 @@ class AccountRecords:
     try:
       stored = json.loads(index.read_text(encoding='utf-8'))
       content = stored['content']
-      if stored['crc32'] != _digest(content):
+      if stored['crc32'] != files.checksum(content):
         raise ValueError('it fails its checksum')
       if content['made_from'] != made_from:
         raise ValueError('it was made from other data')
       self._layout = layout_lib.from_description(content['record'])
-      files = [(f['name'], f['rows'], f['bytes']) for f in content['files']]
-    except (OSError, ValueError, KeyError, TypeError) as e:
+      self._first = np.cumsum([0, *(f['rows'] for f in content['files'])])
+      self._files = [self._path / f['name'] for f in content['files']]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
       raise self._damaged(index, e) from e
     self.row_bytes = self._layout.itemsize
-    self._names = [
-      n for n in self._layout.names or () if n != layout_lib.CHECKSUM
+    self._readers = [
+      self._open(path, file)
+      for path, file in zip(self._files, content['files'], strict=True)
     ]
-    self._first = np.cumsum([0, *(rows for _, rows, _ in files)])
-    self._files = [self._path / name for name, _, _ in files]
-    self._readers = []
-    for path, (_, rows, size) in zip(self._files, files, strict=True):
-      try:
-        actual = path.stat().st_size
-        if actual != size:
-          raise ValueError(f'{actual:,} bytes instead of {size:,}')
-        reader = array_record_module.ArrayRecordReader(str(path), _READER)
-        if reader.num_records() != rows:
-          raise ValueError(f'{reader.num_records():,} rows instead of {rows:,}')
-      except (OSError, ValueError, RuntimeError, IndexError) as e:
-        raise self._damaged(path, e) from e
-      self._readers.append(reader)
+
+  def _open(self, path: pathlib.Path, file: Mapping[str, Any]) -> Any:
+    """Opens a file after a look at what it should be by the index."""
+    try:
+      size = path.stat().st_size
+      if size != file['bytes']:
+        raise ValueError(f'{size:,} bytes instead of {file["bytes"]:,}')
+      reader = array_record_module.ArrayRecordReader(str(path), _READER)
+      if reader.num_records() != file['rows']:
+        raise ValueError(
+          f'{reader.num_records():,} rows instead of {file["rows"]:,}'
+        )
+      # ArrayRecord can't know that a whole file is in another's place.
+      if files.digest(reader.read([0])[0]) != file['first_record']:
+        raise ValueError('it holds other rows')
+    except (OSError, ValueError, RuntimeError, IndexError) as e:
+      raise self._damaged(path, e) from e
+    return reader
 
   def _damaged(
     self, path: pathlib.Path, reason: Exception | str
@@ -295,13 +259,11 @@ class AccountRecords:
         )
       except (ValueError, RuntimeError, IndexError) as e:
         raise self._damaged(path, e) from e
-      for row, record in zip(wanted.tolist(), records, strict=True):
-        if len(record) != self.row_bytes or layout_lib.checksum(
-          row, record
-        ) != int.from_bytes(record[:4], 'little'):
-          raise self._damaged(path, f'row {row} fails its checksum')
+      if any(len(r) != self.row_bytes for r in records):
+        raise self._damaged(path, 'rows of another length')
       parts += records
     whole = np.frombuffer(b''.join(parts), self._layout)
     return layout_lib.table_of(
-      self._names, lambda name: np.ascontiguousarray(whole[name])
+      list(self._layout.names or ()),
+      lambda name: np.ascontiguousarray(whole[name]),
     )

@@ -1,1 +1,1 @@
-"""The embedded world as a TFDS data set."""
+"""The embedded world as a TFDS data set; the only room that imports TFDS."""

@@ -1,13 +1,12 @@
 """Loads a data set through TFDS: prepares a copy where needed, reads it back.
 
-What is loaded is the very `Dataset` that was generated or bundled.
+What is loaded is the very `Dataset` that was generated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 import contextlib
-import dataclasses
 import difflib
 import io
 import os
@@ -21,7 +20,6 @@ import tensorflow_datasets as tfds
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.data.tfds import builder as builder_lib
-from morning_jax.data.tfds import sources
 
 
 def _check_name(name: str) -> str:
@@ -30,32 +28,36 @@ def _check_name(name: str) -> str:
   known = [c.name for c in builder_lib.BrandMicroInfluencer.BUILDER_CONFIGS]
   if builder != builder_lib.NAME:
     raise errors.UserError(
-      f'{name}: unknown data set {builder!r}; known is {builder_lib.NAME}/'
-      + f', {builder_lib.NAME}/'.join(known)
+      f'{name[:80]}: no such data set; known are {builder_lib.NAME}/'
+      + f' and {builder_lib.NAME}/'.join(known)
     )
   config = config or known[0]
   if config not in known:
     near = difflib.get_close_matches(config, known) or known
     raise errors.UserError(
-      f'{name}: {builder_lib.NAME} has no configuration {config!r} (near:'
+      f'{name[:80]}: {builder_lib.NAME} has no such configuration (near:'
       f' {", ".join(near)})'
     )
   return config
 
 
+def _damaged(folder: pathlib.Path, why: str) -> errors.UserError:
+  return errors.UserError(
+    f'{folder}: the prepared copy is damaged ({why}); remove that folder to'
+    ' have it prepared again'
+  )
+
+
 @contextlib.contextmanager
-def _broken_is_users(folder: str | os.PathLike[str]) -> Iterator[None]:
-  """Turns what a damaged folder provokes in TFDS into one line."""
+def _damage_is_reported(folder: pathlib.Path) -> Iterator[None]:
+  """Turns whatever a damaged folder raises in TFDS into one line."""
   try:
     yield
   except (errors.UserError, MemoryError):
     raise
   except Exception as e:
     why = str(e).strip().split('\n')[0] or type(e).__name__
-    raise errors.UserError(
-      f'{folder}: the prepared copy is damaged ({why}); remove that folder, and'
-      ' it is prepared anew'
-    ) from e
+    raise _damaged(folder, why) from e
 
 
 @contextlib.contextmanager
@@ -75,34 +77,25 @@ def _quiet() -> Iterator[None]:
 def load(
   name: str = f'{builder_lib.NAME}/synthetic',
   data_dir: str | os.PathLike[str] | None = None,
-  manual_dir: str | os.PathLike[str] | None = None,
 ) -> accounts_lib.Dataset:
   """Loads a data set through TFDS, preparing it where needed.
 
-  A prepared copy is used only if it was made from the same world, or from a
-  bundle whose files are byte for byte those of now; else it is made anew.
+  A prepared copy is used only if it was made from the same world by the same
+  generator; otherwise it is prepared again.
 
   Args:
-    name: `brand_micro_influencer/` and `synthetic`, `synthetic_small` or
-      `bundle`.
+    name: `brand_micro_influencer/synthetic` or `.../synthetic_small`.
     data_dir: where prepared copies are; by default the environment variable
       `TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
-    manual_dir: for `bundle`: the bundle, or the folder that holds it.
 
   Returns:
-    The data set, equal to the generated or bundled one.
+    The data set, equal to the generated one.
 
   Raises:
-    UserError: no such data set, no bundle or a faulty one, or a damaged copy.
+    UserError: no such data set, a place that can't be written, or a damaged
+      copy.
   """
   config = _check_name(name)
-  folder = None
-  if config == 'bundle':
-    if manual_dir is None:
-      raise errors.UserError(
-        f'{name}: needs manual_dir, the bundle or a folder that holds it'
-      )
-    folder = sources.find_bundle(manual_dir)
   root = os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR)
   where = (
     pathlib.Path(root)
@@ -111,35 +104,26 @@ def load(
     / str(builder_lib.BrandMicroInfluencer.VERSION)
   )
   if where.exists() and not (where / 'dataset_info.json').exists():
-    raise errors.UserError(
-      f'{where}: the prepared copy is damaged (no dataset_info.json); remove'
-      ' that folder, and it is prepared anew'
-    )
-  with _broken_is_users(where):
+    raise _damaged(where, 'no dataset_info.json')
+  with _damage_is_reported(where):
     builder = builder_lib.BrandMicroInfluencer(data_dir=root, config=config)
-  download = tfds.download.DownloadConfig(manual_dir=folder)
   try:
     with _quiet():
-      builder.download_and_prepare(download_config=download)
+      builder.download_and_prepare()
   except OSError as e:
-    # Where another process was first, its copy is as good.
+    # If another process was first, its copy is as good.
     if not (where / 'dataset_info.json').exists():
       raise errors.UserError(
         f'{where}: cannot be written ({e.strerror or e}); name another data_dir'
       ) from e
-  with _broken_is_users(where):
+  with _damage_is_reported(where):
     builder = builder_lib.BrandMicroInfluencer(data_dir=root, config=config)
-    fingerprint = builder.info.metadata['fingerprint']
-  if fingerprint != builder.fingerprint(folder):
-    raise errors.UserError(
-      f'{where}: another process has just prepared another source there; name'
-      ' another data_dir'
-    )
-  with _broken_is_users(where):
-    dataset = _read(builder)
-  if folder is not None:  # the folder may have moved since
-    dataset = dataclasses.replace(dataset, name=str(folder))
-  return dataset
+    if not builder.is_current():
+      raise errors.UserError(
+        f'{where}: another process has just prepared another world there; name'
+        ' another data_dir'
+      )
+    return _read(builder)
 
 
 def _read(builder: builder_lib.BrandMicroInfluencer) -> accounts_lib.Dataset:
@@ -161,32 +145,19 @@ def _read(builder: builder_lib.BrandMicroInfluencer) -> accounts_lib.Dataset:
   def texts(name: str) -> np.ndarray:
     return np.array([r[name].decode('utf-8') for r in accounts])
 
-  def block(name: str, size: int) -> np.ndarray:
-    out = np.empty((num, size), np.float32)
-    for row, record in enumerate(accounts):
-      out[row] = record[name]
-    return out
-
   def lists(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns the row of every entry, and the entries."""
     entries = [r[name] for r in accounts]
     rows = np.repeat(np.arange(num), [len(e) for e in entries])
     return rows, np.concatenate(entries).astype(np.int64)
 
-  has = metadata['columns']
   brand, influencer = lists('positives')
   _, position = lists('positive_positions')
   if not np.array_equal(np.sort(position), np.arange(len(position))):
     raise ValueError('the positives are incomplete')
   positives = np.empty((len(position), 2), np.int64)
   positives[position] = np.stack([brand, influencer], axis=1)
-  attributes = None
-  if metadata['attributes']:
-    holder, held = lists('attributes')
-    attributes = accounts_lib.Attributes(
-      holder=holder, held=held, **metadata.arrays
-    )
-  planted_size = metadata['planted_size']
+  holder, held = lists('attributes')
   return accounts_lib.Dataset(
     name=metadata['name'],
     accounts=accounts_lib.Accounts(
@@ -194,17 +165,19 @@ def _read(builder: builder_lib.BrandMicroInfluencer) -> accounts_lib.Dataset:
       roles=np.array([r['role'] for r in accounts], np.int8),
       categories=texts('category'),
       splits=np.array(splits),
-      found_under=texts('found_under_category')
-      if 'found_under' in has
-      else None,
-      followers=np.array([r['followers'] for r in accounts], np.int64)
-      if 'followers' in has
-      else None,
-      biographies=texts('biography') if 'biographies' in has else None,
+      found_under=texts('found_under_category'),
+      followers=np.array([r['followers'] for r in accounts], np.int64),
+      biographies=texts('biography'),
     ),
-    features={f: block(f, n) for f, n in metadata['feature_sizes'].items()},
+    features={
+      f: np.stack([r[f] for r in accounts]) for f in accounts_lib.FEATURES
+    },
     positives_Px2=positives,
-    attributes=attributes,
-    planted=None if planted_size is None else block('planted', planted_size),
-    notes=tuple(metadata['notes']),
+    attributes=accounts_lib.Attributes(
+      names_V=np.array(metadata['attribute_names']),
+      ids_V=np.array(metadata['attribute_ids']),
+      holder=holder,
+      held=held,
+    ),
+    planted=np.stack([r['planted'] for r in accounts]),
   )

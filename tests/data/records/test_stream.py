@@ -1,7 +1,6 @@
 """Accounts on disk: the same batches, losses and checkpoints as on device."""
 
-import json
-import pathlib
+import dataclasses
 
 import jax
 import numpy as np
@@ -9,11 +8,13 @@ import pytest
 
 from morning_jax.checkpoint import manager as checkpoint_lib
 from morning_jax.core import errors
-from morning_jax.data import pipeline
-from morning_jax.data.records import store
+from morning_jax.data import dataset as dataset_lib
+from morning_jax.data import preprocessing
 from morning_jax.data.records import stream
-from morning_jax.training import input_pipeline
+from morning_jax.training import history
 from morning_jax.training import run as run_lib
+from morning_jax.training import schedule
+from morning_jax.training import step_inputs
 from morning_jax.training import train
 from tests import runs
 
@@ -39,10 +40,18 @@ def streamed(bundle, place, **changes):
 
 def scalars_of(c, workdir, dispatches, length):
   """Takes some dispatches and returns every scalar of each step."""
-  run = runs.prepare(c, workdir)
+  run, state = runs.start(c, workdir)
+  inputs_of = step_inputs.make_step_inputs(
+    c,
+    run.plan,
+    num_positives=int(run.data.num_positives),
+    capacity=length,
+    mesh=run.mesh,
+    with_order=run.stream is None,
+  )
+  run = dataclasses.replace(run, inputs_of=inputs_of)
   found = []
   with jax.set_mesh(run.mesh):
-    state = run.start()
     if run.stream:
       run.stream._next_stop = lambda step: step + length
     for step in range(0, dispatches * length, length):
@@ -107,18 +116,21 @@ def test_batches_are_the_rows_of_the_table(
   changes = {'train__batch_size': batch_size, 'mesh__data': 8, **SMALL}
   changes |= TRIPLETS if drawn else {}
   run = runs.prepare(streamed(bundle, place, **changes), tmp_path)
-  table = pipeline.account_table(run.dataset, run.kinds, run.fitted)
-  first = run.stream.batches(0, run.next_stop(0))
-  again = run.stream.batches(0, run.next_stop(0))
+  table = preprocessing.account_table(
+    run.spec, jax.device_get(run.fitted), run.dataset
+  )
+  split, _ = dataset_lib.training_split(run.dataset)
+  first = run.stream.batches(0, run.schedule.next_stop(0))
+  again = run.stream.batches(0, run.schedule.next_stop(0))
   run.stream.close()
   jax.tree.map(np.testing.assert_array_equal, first, again)
-  brand_row = run.split.brand_row_B[np.asarray(first.brand_P)]
+  brand_row = split.brand_row_B[np.asarray(first.brand_P)]
   jax.tree.map(
     np.testing.assert_array_equal,
     jax.device_get(first.brands),
     table[brand_row],
   )
-  influencer_row = run.split.candidate_row_M[np.asarray(first.candidate_P)]
+  influencer_row = split.candidate_row_M[np.asarray(first.candidate_P)]
   jax.tree.map(
     lambda x, y: np.testing.assert_array_equal(x[:, :batch_size], y),
     jax.device_get(first.influencers),
@@ -156,9 +168,9 @@ def test_a_resumed_run_gives_the_same_bits(bundle, place, tmp_path, changes):
       raise Killed
     return take_steps(run, *args)
 
-  take_steps = run_lib.Run.take_steps
+  take_steps = run_lib.Trainer.take_steps
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(run_lib.Run, 'take_steps', kill)
+    patch.setattr(run_lib.Trainer, 'take_steps', kill)
     for _ in range(2):
       with pytest.raises(Killed):
         train.train(c, parts)
@@ -219,9 +231,9 @@ def test_the_clock_counts_waiting_and_not_evaluation(monkeypatch):
 def test_a_dispatch_is_as_long_as_memory_allows(bundle, place, tmp_path):
   c = streamed(bundle, place, data__stream_mib=1, mesh__data=8)
   run = runs.prepare(c, tmp_path)
-  batch = run.stream.batches(0, run.next_stop(0))
+  batch = run.stream.batches(0, run.schedule.next_stop(0))
   size = sum(x.nbytes for x in jax.tree.leaves(batch.brands))
-  assert run.steps_per_call < c.train.steps_per_call
+  assert run.schedule.steps_per_call < c.train.steps_per_call
   assert 0.25 * 2**20 < 2 * size <= 2**20
   run.stream.close()
 
@@ -240,13 +252,14 @@ def test_both_placements_evaluate_at_the_same_steps(bundle, place, tmp_path):
   stream_config = streamed(bundle, place, **changes)
   run = runs.prepare(stream_config, tmp_path / 'prepared')
   run.stream.close()
-  assert 1 < run.steps_per_call < 19
-  assert 19 % run.steps_per_call
+  assert 1 < run.schedule.steps_per_call < 19
+  assert 19 % run.schedule.steps_per_call
   for name, c in (('device', device), ('stream', stream_config)):
     train.train(c, tmp_path / name)
     made = checkpoint_lib.Checkpoints(tmp_path / name, read_only=True)
-    history = made.read_meta(38)['progress']['history']
-    assert [h['step'] for h in history] == [19, 38]
+    assert made.read_meta(38)['step'] == 38
+    steps = [h['step'] for h in history.read(tmp_path / name)]
+    assert steps == [19, 38]
 
 
 @pytest.mark.parametrize(
@@ -260,15 +273,13 @@ def test_both_placements_evaluate_at_the_same_steps(bundle, place, tmp_path):
     (211, 50, 43),  # 43 four times, then 39
   ],
 )
-def test_steps_between_evaluations_are_divided(bundle, period, most, length):
-  c = runs.config(bundle, train__steps_per_call=most)
-  table = pipeline.account_table(runs.small_world(), {}, {})
-  assert input_pipeline.steps_per_dispatch(c, table, period) == length
+def test_steps_between_evaluations_are_divided(period, most, length):
+  assert schedule.steps_per_call(period, most=most) == length
 
 
 def test_unknown_values_are_refused(bundle, tmp_path):
   for field, value, text in (
-    ('placement', 'disk', "placement='disk' is neither device nor stream"),
+    ('placement', 'disk', "data.placement: 'disk' is none of device, stream"),
     ('stream_mib', 0, 'stream_mib=0 must be at least 1'),
     ('stream_threads', 0, 'stream_threads=0 must be at least 1'),
   ):
@@ -284,134 +295,6 @@ def test_numbers_that_differ_by_backend_are_refused(bundle, place, tmp_path):
     pytest.raises(errors.UserError, match='rbg draws other numbers'),
   ):
     train.train(streamed(bundle, place), tmp_path / 'run')
-
-
-# The files.
-
-
-def rows_of_world():
-  world = runs.small_world()
-  kinds = {f: 'hellinger' for f in world.feature_sizes}
-  kinds['attribute_list'] = 'none'
-  names = world.attributes.names_V.tolist()
-  return (
-    pipeline.account_rows(world, kinds, {}, attribute_names=names),
-    pipeline.account_table(world, kinds, {}, attribute_names=names),
-    len(world.accounts),
-  )
-
-
-@pytest.fixture(scope='module')
-def world():
-  return rows_of_world()
-
-
-@pytest.fixture
-def written(world, tmp_path):
-  """Accounts in several files, made in several blocks."""
-  rows_of, _, count = world
-  store.write(
-    tmp_path, 'a' * 64, rows_of, count, block_bytes=10_000, file_bytes=60_000
-  )
-  return tmp_path
-
-
-def folder_of(place: pathlib.Path) -> pathlib.Path:
-  (folder,) = place.iterdir()
-  return folder
-
-
-def test_rows_come_back_bit_by_bit(world, written):
-  _, table, count = world
-  assert len(list(folder_of(written).glob('rows-*'))) > 3
-  records = store.AccountRecords(written, 'a' * 64)
-  assert len(records) == count
-  rows = np.random.default_rng(0).integers(0, count, 500)
-  got = records[rows]
-  assert got.held.index.shape[1] > 1
-  for a, b in zip(
-    jax.tree.leaves(got), jax.tree.leaves(table[rows]), strict=True
-  ):
-    assert a.dtype == b.dtype
-    assert a.tobytes() == b.tobytes()
-  one = records[np.array([count - 1])]
-  assert one.features.keys() == table.features.keys()
-
-
-def test_what_is_there_is_taken_and_other_rows_go_elsewhere(world, written):
-  rows_of, _, count = world
-  before = {p: p.stat().st_mtime_ns for p in written.rglob('*')}
-
-  def refuse(rows):
-    raise AssertionError('written twice')
-
-  store.write(written, 'a' * 64, refuse, count)
-  assert before == {p: p.stat().st_mtime_ns for p in written.rglob('*')}
-  store.write(written, 'b' * 64, rows_of, count)
-  assert len(list(written.iterdir())) == 2
-
-
-def test_nothing_is_left_of_a_write_that_fails(world, tmp_path):
-  rows_of, _, count = world
-
-  def fail(rows):
-    if rows.start:
-      raise OSError(28, 'No space left on device')
-    return rows_of(rows)
-
-  with pytest.raises(errors.UserError, match='No space left'):
-    store.write(
-      tmp_path, 'a' * 64, fail, count, block_bytes=10_000, file_bytes=60_000
-    )
-  assert not list(tmp_path.iterdir())
-
-
-def test_what_a_killed_process_left_is_removed(world, tmp_path):
-  rows_of, _, count = world
-  prefix = store._draft_prefix()
-  dead, alive = tmp_path / f'{prefix}999999999-x', tmp_path / f'{prefix}1-x'
-  for folder in (dead, alive):
-    folder.mkdir()
-  store.write(tmp_path, 'a' * 64, rows_of, count)
-  assert not dead.exists()
-  assert alive.exists()
-
-
-def damage(folder, kind):
-  file = folder / 'rows-00001.array_record'
-  data = bytearray(file.read_bytes())
-  index = folder / 'index.json'
-  stored = json.loads(index.read_text())
-  if kind == 'truncated':
-    file.write_bytes(data[:-1])
-  elif kind == 'missing':
-    file.unlink()
-  elif kind == 'flipped':
-    # In the middle of the file's first record.
-    data[stored['content']['record']['bytes'] // 2 + 200] ^= 1
-    file.write_bytes(data)
-  elif kind == 'swapped':
-    other = folder / 'rows-00002.array_record'
-    file.write_bytes(other.read_bytes())
-    other.write_bytes(data)
-  elif kind == 'index':
-    index.write_text(index.read_text().replace('"rows": ', '"rows": 1'))
-  elif kind == 'no index':
-    index.unlink()
-
-
-@pytest.mark.parametrize(
-  'kind',
-  ['truncated', 'missing', 'flipped', 'swapped', 'index', 'no index'],
-)
-def test_damage_is_noticed(world, written, kind):
-  _, _, count = world
-  folder = folder_of(written)
-  damage(folder, kind)
-  with pytest.raises(errors.UserError) as e:
-    store.AccountRecords(written, 'a' * 64)[np.arange(count)]
-  assert f'remove {folder}' in str(e.value)
-  assert '\n' not in str(e.value)
 
 
 def test_damage_ends_training_in_one_line(bundle, tmp_path):
