@@ -67,7 +67,7 @@ def hand_made(**changes) -> accounts_lib.Dataset:
     },
     positives_Px2=np.array([[4, 5], [1, 3], [2, 0], [1, 0], [2, 5], [1, 5]]),
     attributes=accounts_lib.Attributes(
-      names_V=np.array(['tea', 'dance', 'jazz', 'tea']),
+      names_V=np.array(['tea', 'dance', 'jazz', 'té']),
       ids_V=np.array(['10', '3', 'x', '11']),
       holder=np.array([0, 0, 2, 5]),
       held=np.array([1, 3, 0, 2]),
@@ -185,7 +185,9 @@ NONE = dict.fromkeys(('found_under', 'followers', 'biographies'))
 )
 def test_bundle_comes_back_whole(dataset, tmp_path):
   written = write(dataset, tmp_path / 'bundle')
-  assert_same(dataclasses.replace(dataset, name=written.name), written)
+  # The reader says how it read an edge in both directions.
+  said = {'name': written.name, 'notes': written.notes}
+  assert_same(dataclasses.replace(dataset, **said), written)
   for manual in (tmp_path / 'bundle', tmp_path):
     assert_same(loader.load(BUNDLE, tmp_path / '.tfds', manual), written)
 
@@ -196,7 +198,8 @@ def test_notes_survive(tmp_path):
     f.write('acme,m1\n')
   loaded = loader.load(BUNDLE, tmp_path / '.tfds', tmp_path)
   assert_same(loaded, bundle.read_bundle(tmp_path / 'bundle'))
-  assert loaded.notes == ('interactions.csv: 1 duplicate interactions merged',)
+  assert loaded.notes[0] == 'interactions.csv: 1 duplicate interactions merged'
+  assert 'attribute_graph.csv: 1 of 2 edges' in loaded.notes[1]
 
 
 def test_changed_bundle_is_never_served_from_the_old_copy(tmp_path):
