@@ -104,6 +104,7 @@ def wait_for_news() -> None:
   If it is, the supervisor ends this process in the meantime.
   """
   if _parent is not None:
+    _parent.send(failing=True)
     time.sleep(supervisor.NEWS_SECONDS)
 
 

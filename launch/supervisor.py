@@ -122,6 +122,7 @@ class Supervisor:
     self._index, self._count = 0, 1
     self._wires: dict[Wire, int] = {}  # to other parents, and their numbers
     self._said = ''  # the child's own line about its end
+    self._is_failing = False  # it met an error that may be another one's end
     self._gone: dict[str, Any] | None = None  # the first other one that went
     for source in (own, wake, self._server):
       self._selector.register(source, selectors.EVENT_READ)
@@ -129,12 +130,11 @@ class Supervisor:
 
   def run(self) -> int:
     """Waits for the end; returns the exit code, having said why."""
-    kill_at = None
+    heard = None
     while self._child.poll() is None:
-      if self._gone and kill_at is None:
-        together = self._gone['code'] in (MISTAKE, TRY_AGAIN)
-        kill_at = time.monotonic() + (GRACE_SECONDS if together else 0)
-      if kill_at is not None and time.monotonic() >= kill_at:
+      if self._gone and heard is None:
+        heard = time.monotonic()
+      if heard is not None and time.monotonic() >= heard + self._grace():
         self._child.kill()
         self._child.wait()
         os.write(2, b'\n')  # it may have been at a progress bar
@@ -151,6 +151,13 @@ class Supervisor:
     elif not self._gone:
       self._tell(gone=self._index, code=code, said=self._said)
     return self._verdict(code)
+
+  def _grace(self) -> float:
+    """How long the child may live on once another one is gone."""
+    assert self._gone
+    # It may have met the same, and be about to say so.
+    together = self._gone['code'] in (MISTAKE, TRY_AGAIN)
+    return GRACE_SECONDS if together and not self._is_failing else 0
 
   def _wait_for_news(self) -> None:
     deadline = time.monotonic() + NEWS_SECONDS
@@ -221,6 +228,7 @@ class Supervisor:
       if 'joined' in message:
         self._join(**message)
       self._said = message.get('said', self._said)
+      self._is_failing |= 'failing' in message
     if closed:
       self._selector.unregister(self._control.socket)
 

@@ -518,10 +518,6 @@ _CHANGES = {
     'with c.ignore_type(): c.train.epochs = "1"',
     "train.epochs='1' is of type str, must be int",
   ),
-  'a list': (
-    'with c.ignore_type(): c.model.image_widths = [1]',
-    'is of type list, must be tuple',
-  ),
   'a mistake': ('c.none', 'row 6: AttributeError:'),
   'an end': ('raise SystemExit', 'row 6: SystemExit: '),
   'something else': ('return 7', 'get_config returns no ConfigDict but a int'),

@@ -65,7 +65,6 @@ def start_two(folder, first: str, second: str):
   deadline = time.monotonic() + 60
   while len(list(folder.glob('ready-*'))) < 2:
     assert time.monotonic() < deadline
-    assert all(p.poll() is None for p in both), [p.communicate() for p in both]
     time.sleep(0.01)
   time.sleep(0.5)  # the connection is made after the message
   return both
@@ -123,9 +122,10 @@ def test_a_mistake_of_one_is_told_by_both(tmp_path):
   both = start_two(
     tmp_path,
     _WAIT,
-    "send(said='x/stream: no'); print('error: x/stream: no',"
-    ' file=sys.stderr, flush=True); sys.exit(2)',
+    "wait_for('go'); send(said='x/stream: no');"
+    " print('error: x/stream: no', file=sys.stderr, flush=True); sys.exit(2)",
   )
+  (tmp_path / 'go').touch()
   assert end(both[1]) == (2, 'error: x/stream: no\n')
   assert end(both[0]) == (2, 'error: process 1: x/stream: no\n')
 
@@ -138,6 +138,18 @@ def test_a_mistake_of_all_is_told_once_by_each(tmp_path):
   both = start_two(tmp_path, work, work)
   (tmp_path / 'go').touch()
   assert [end(p) for p in both] == [(2, 'error: no\n')] * 2
+
+
+def test_an_error_for_another_ones_mistake_is_not_told(tmp_path):
+  both = start_two(
+    tmp_path,
+    # As `supervised.wait_for_news` does before a traceback.
+    "wait_for('go'); send(failing=True); time.sleep(5); noise()",
+    "wait_for('go'); send(said='no'); sys.exit(2)",
+  )
+  (tmp_path / 'go').touch()
+  assert end(both[0]) == (2, 'error: process 1: no\n')
+  assert end(both[1]) == (2, '')
 
 
 def test_an_abort_for_another_ones_end_is_one_line(tmp_path):
@@ -174,7 +186,8 @@ def test_one_that_hangs_is_named_by_jax(tmp_path):
 
 
 def test_a_crash_of_its_own_keeps_its_text(tmp_path):
-  both = start_two(tmp_path, 'noise(); os.abort()', _WAIT)
+  both = start_two(tmp_path, "wait_for('go'); noise(); os.abort()", _WAIT)
+  (tmp_path / 'go').touch()
   code, text = end(both[0])
   assert code == 134 and text.count('a page of text') == 60
   assert end(both[1]) == (
@@ -185,10 +198,15 @@ def test_a_crash_of_its_own_keeps_its_text(tmp_path):
 
 
 def test_one_that_is_done_is_no_loss(tmp_path):
-  both = start_two(tmp_path, '', "wait_for('go'); os.write(2, b'a warning\\n')")
+  both = start_two(
+    tmp_path,
+    "wait_for('go')",
+    "wait_for('on'); os.write(2, b'a warning\\n')",
+  )
+  (tmp_path / 'go').touch()
   assert end(both[0]) == (0, '')
   assert both[1].poll() is None
-  (tmp_path / 'go').touch()
+  (tmp_path / 'on').touch()
   assert end(both[1]) == (0, 'a warning\n')
 
 
