@@ -13,8 +13,8 @@ is stored.
 
 Without --bundle it compares on the embedded world, which takes about an hour on
 two cores: morning-paper and morning-release take small batches, and their cost
-grows with positives and features. --methods leaves them out. The time left is
-reckoned for a bundle of some hundred brands, and too short for larger data.
+grows with positives and features. --methods leaves them out. The time left
+is estimated from the trainings that are finished.
 """
 
 from __future__ import annotations
@@ -109,6 +109,14 @@ def main(argv: list[str]) -> None:
 
 
 def _compare(workdir: str) -> None:
+  options = compare.Options(
+    methods=None if _METHODS.value is None else tuple(_METHODS.value),
+    folds=_FOLDS.value,
+    seeds=_SEEDS.value,
+    costly_seeds=_COSTLY_SEEDS.value,
+    curves=tuple(_CURVES.value),
+    jobs=_JOBS.value,
+  )
   default = recipes.get_config()
   dataset = (
     bundle.read_bundle(_BUNDLE.value)
@@ -119,14 +127,7 @@ def _compare(workdir: str) -> None:
   compare.compare(
     dataset,
     {'': default} | {v: recipes.get_config(v) for v in ('paper', 'release')},
-    compare.Options(
-      methods=None if _METHODS.value is None else tuple(_METHODS.value),
-      folds=_FOLDS.value,
-      seeds=_SEEDS.value,
-      costly_seeds=_COSTLY_SEEDS.value,
-      curves=tuple(_CURVES.value),
-      jobs=_JOBS.value,
-    ),
+    options,
     workdir,
   )
 
