@@ -264,6 +264,6 @@ def test_a_disk_that_is_full_is_told_in_one_line(tmp_path, monkeypatch):
   monkeypatch.setattr(
     builder.BrandMicroInfluencer, 'download_and_prepare', fail
   )
-  with pytest.raises(errors.UserError, match='File too large.*data_dir') as e:
+  with pytest.raises(errors.UserError, match=r'File too large.*data_dir') as e:
     loader.load(SMALL, tmp_path)
   assert '\n' not in str(e.value)
