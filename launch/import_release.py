@@ -19,7 +19,7 @@ from launch import command_line
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.data.bundle import bundle
-from morning_jax.data.released import features as features_lib
+from morning_jax.data.released import features as released_features
 
 _FEATURES = flags.DEFINE_string(
   'features',
@@ -74,11 +74,11 @@ def main(argv: list[str]) -> None:
   del argv
   folder = pathlib.Path(_BUNDLE.value)
   # Known before the long reading, though `write_bundle` checks it again.
-  if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-    raise errors.UserError(
-      f'--bundle={folder}: exists already; name a new folder'
-    )
-  dataset = features_lib.import_features(
+  try:
+    bundle.check_new(folder)
+  except errors.UserError as e:
+    raise errors.UserError(f'--bundle={e}') from None
+  dataset = released_features.import_features(
     _FEATURES.value, test_pairs=_TEST_PAIRS.value, progress=True
   )
   try:

@@ -11,6 +11,7 @@ import numpy as np
 
 from configs import morning as config_lib
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import input_spec
 from morning_jax.data.released import weights
 from morning_jax.losses import pairwise
 from morning_jax.model import factory
@@ -39,11 +40,9 @@ def build(numbers: Mapping[str, np.ndarray]) -> morning.Morning:
   sizes = {
     f: numbers[f'batch0/brand/{m}'].shape[1] for f, m in MODALITIES.items()
   }
-  perspectives, notes = factory.choose_perspectives(
-    release_config().model, sizes
-  )
+  spec, notes = input_spec.resolve(release_config().model, sizes)
   assert not notes
-  return factory.build(release_config().model, perspectives, sizes)
+  return factory.build(release_config().model, spec)
 
 
 def table(

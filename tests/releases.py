@@ -11,7 +11,7 @@ import openpyxl
 import pytest
 
 from morning_jax.core import errors
-from morning_jax.data.released import features as features_lib
+from morning_jax.data.released import features as released_features
 
 SIZES = {
   'content_image': 9,
@@ -195,7 +195,7 @@ def fails(root: pathlib.Path, *words: str, **options) -> str:
   """Checks that the import ends in one line that holds all the words."""
   before = sorted(root.rglob('*'))
   with pytest.raises(errors.UserError) as e:
-    features_lib.import_features(root, **options)
+    released_features.import_features(root, **options)
   message = str(e.value)
   assert '\n' not in message
   for word in words:

@@ -17,11 +17,13 @@ import pytest
 from tensorboardX.proto import event_pb2
 
 from configs import morning as config_lib
-from morning_jax.data import pipeline
+from morning_jax.data import dataset as dataset_lib
 from morning_jax.data.bundle import bundle
 from morning_jax.data.synthetic import options as world_options
 from morning_jax.data.synthetic import world as world_lib
 from morning_jax.training import run as run_lib
+from morning_jax.training import step as step_lib
+from morning_jax.training import step_inputs
 from morning_jax.training import train
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -127,6 +129,12 @@ def environment(devices: int = 1) -> dict[str, str]:
   }
 
 
+def error_lines(stderr: str) -> list[str]:
+  """The lines of stderr, less notes and progress bars."""
+  lines = [line for line in stderr.split('\n') if line]
+  return [x for x in lines if not x.startswith(('note: ', '\r'))]
+
+
 def slow_but(fast: Collection[str], names: Iterable[str]) -> list[Any]:
   """Parameters of a test, all slow but some: starting processes takes time."""
   return [
@@ -142,12 +150,45 @@ def free_port() -> int:
     return s.getsockname()[1]
 
 
-def prepare(c: ml_collections.ConfigDict, workdir: pathlib.Path) -> run_lib.Run:
-  """Builds a run as `train.train` does, without starting it."""
-  data = pipeline.load(c.data)
-  return run_lib.Run(
-    c, pipeline.assign_splits(data, c), pipeline.fingerprint(data), workdir
+def start(
+  c: ml_collections.ConfigDict, workdir: pathlib.Path
+) -> tuple[run_lib.Trainer, step_lib.TrainState]:
+  """Builds a run as `train.train` does, and the state that it starts from."""
+  data = dataset_lib.load(c.data)
+  run, state, _ = run_lib.build(
+    c,
+    dataset_lib.assign_splits(data, c),
+    dataset_lib.fingerprint(data),
+    workdir,
   )
+  return run, state
+
+
+def prepare(
+  c: ml_collections.ConfigDict, workdir: pathlib.Path
+) -> run_lib.Trainer:
+  """Builds a run without starting it."""
+  return start(c, workdir)[0]
+
+
+def inputs(run: run_lib.Trainer, steps: int) -> step_inputs.StepInputs:
+  """Inputs of a dispatch of the first so many steps."""
+  return step_inputs.make_step_inputs(
+    run.config,
+    run.plan,
+    num_positives=int(run.data.num_positives),
+    capacity=steps,
+    mesh=run.mesh,
+  )(0, steps)
+
+
+def scalars(
+  run: run_lib.Trainer, state: step_lib.TrainState, steps: int
+) -> dict[str, np.ndarray]:
+  """Takes the first steps in one dispatch; returns every scalar of each."""
+  with jax.set_mesh(run.mesh):
+    _, found = run.run_steps(state, run.data, inputs(run, steps))
+  return jax.device_get(found)
 
 
 def run(c: ml_collections.ConfigDict, workdir: pathlib.Path) -> train.Outcome:

@@ -13,7 +13,8 @@ import numpy as np
 from configs import morning as config_lib
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import sharding
-from morning_jax.data import pipeline
+from morning_jax.data import dataset as dataset_lib
+from morning_jax.data import preprocessing
 from morning_jax.data.bundle import bundle as bundle_lib
 from morning_jax.data.synthetic import options as world_options
 from morning_jax.data.synthetic import world as world_lib
@@ -22,6 +23,7 @@ from morning_jax.model import morning
 from morning_jax.training import device_data
 from morning_jax.training import optimizer as optimizer_lib
 from morning_jax.training import step as step_lib
+from morning_jax.training import step_inputs
 
 
 def load(bundle: str | None, *, quick: bool) -> accounts_lib.Dataset:
@@ -62,7 +64,7 @@ class Workload:
     table: features of all accounts, on the host.
     state: the initial state; `run` replaces it.
     mesh: the mesh.
-    steps_per_epoch: steps of one epoch.
+    plan: how it is optimized.
     run_steps: `step.make_run_steps`.
   """
 
@@ -72,13 +74,24 @@ class Workload:
   table: accounts_lib.AccountTable
   state: step_lib.TrainState
   mesh: Mesh
-  steps_per_epoch: int
+  plan: optimizer_lib.Plan
   run_steps: Any
+  _taken: int = 0
 
   def run(self, length: int) -> dict[str, jax.Array]:
     """Takes so many steps in one dispatch; returns scalars of each step."""
+    inputs_of = step_inputs.make_step_inputs(
+      self.config,
+      self.plan,
+      num_positives=len(self.data.brand_P),
+      capacity=length,
+      mesh=self.mesh,
+    )
     with jax.set_mesh(self.mesh):
-      self.state, scalars = self.run_steps(self.state, self.data, length=length)
+      self.state, scalars = self.run_steps(
+        self.state, self.data, inputs_of(self._taken, self._taken + length)
+      )
+    self._taken += length
     return scalars
 
 
@@ -96,20 +109,16 @@ def prepare(
   """
   dataset = dataclasses.replace(dataset, attributes=None)
   mesh = sharding.make_mesh(data=config.mesh.data, model=config.mesh.model)
-  split, _ = pipeline.training_split(dataset)
-  perspectives, _ = factory.choose_perspectives(
-    config.model, pipeline.available(dataset)
+  split, _ = dataset_lib.training_split(dataset)
+  spec, _ = dataset_lib.resolve_inputs(dataset, config.model)
+  fitted = preprocessing.fit(
+    spec, dataset, split, whitening=config.model.whitening, seed=config.seed
   )
-  features = factory.feature_sizes(perspectives, dataset.feature_sizes)
-  kinds = factory.transform_kinds(config.model, perspectives)
-  fitted = pipeline.fit_transforms(
-    kinds, dataset, split, strength=config.model.whitening
-  )
-  table = pipeline.account_table(dataset, kinds, fitted)
-  model = factory.build(config.model, perspectives, features)
+  table = preprocessing.account_table(spec, fitted, dataset)
+  model = factory.build(config.model, spec)
   plan = optimizer_lib.plan(config, len(split.brand_P))
   init, abstract = step_lib.make_init(
-    model, plan.optimizer, factory.example_table(perspectives, features), mesh
+    model, plan.optimizer, factory.example_table(spec), mesh
   )
   with jax.set_mesh(mesh):
     state = init(jax.random.key(config.seed))
@@ -120,14 +129,12 @@ def prepare(
     table=table,
     state=state,
     mesh=mesh,
-    steps_per_epoch=plan.steps_per_epoch,
+    plan=plan,
     run_steps=step_lib.make_run_steps(
       config,
       model,
       plan.optimizer,
-      steps_per_epoch=plan.steps_per_epoch,
       state_shardings=jax.tree.map(lambda x: x.sharding, abstract),
-      mesh=mesh,
     ),
   )
 

@@ -1,13 +1,11 @@
-"""Configurations as checkpoints store them, and what may change on resuming."""
+"""What of a configuration may change when a run is resumed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-import json
 from typing import Any
 
 import flax.traverse_util
-import ml_collections
 
 # What a resumed run may change: where it runs, how long, what it looks at.
 _FREE_FIELDS = (
@@ -21,11 +19,6 @@ _FREE_FIELDS = (
   'data.placement',
   'data.stream',
 )
-
-
-def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """Returns a configuration as plain JSON values, as checkpoints store it."""
-  return json.loads(config.to_json())
 
 
 def differences(

@@ -19,13 +19,14 @@ import zlib
 
 from orbax import checkpoint as ocp
 
+import morning_jax
 from morning_jax.checkpoint import checksums
 from morning_jax.checkpoint import failures
+from morning_jax.checkpoint import meta as meta_lib
 from morning_jax.core import errors
 from morning_jax.core import multihost
 from morning_jax.reporting import console
 
-FORMAT_VERSION = 1
 _FOLDER = 'checkpoints'
 _ASIDE = 'corrupt-'
 
@@ -157,7 +158,8 @@ class Checkpoints:
     """
     whole = {
       **meta,
-      'format_version': FORMAT_VERSION,
+      'format_version': meta_lib.FORMAT_VERSION,
+      'software': morning_jax.__version__,
       'step': step,
       'arrays': {
         name: checksums.describe(tree) for name, tree in items.items()
@@ -193,10 +195,14 @@ class Checkpoints:
       ) from e
     if not intact:
       raise failures.CorruptError('its metadata fails its checksum')
-    if content['format_version'] != FORMAT_VERSION:
+    version = content['format_version']
+    if version != meta_lib.FORMAT_VERSION:
+      writer = meta_lib.WRITTEN_BY.get(version, content.get('software', '?'))
       raise CheckpointError(
-        f'{path.parent.parent}: has format version'
-        f' {content["format_version"]}, this software reads {FORMAT_VERSION}'
+        f'{path.parent.parent}: was written by morning_jax {writer} (format'
+        f' {version}); this is morning_jax {morning_jax.__version__}, which'
+        f' reads format {meta_lib.FORMAT_VERSION}; train again, or use that'
+        ' version'
       )
     return content
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import ml_collections
 
+from morning_jax.checkpoint import workdir as workdir_lib
 from morning_jax.comparison import protocol
 from morning_jax.comparison import report
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
+from morning_jax.core import files
 from morning_jax.reporting import console
 
 Options = protocol.Options
@@ -23,10 +25,10 @@ def _prepare(run: protocol.Comparison) -> None:
   """Makes the folders of a comparison, and tries to write there.
 
   Raises:
-    UserError: that can't be done, or a folder stands where a file goes.
+    UserError: that can't be done, or there is a folder where a file goes.
   """
   try:
-    for folder in (run.workdir, *map(run.kept.folder, run.methods)):
+    for folder in (run.workdir, *map(run.store.folder, run.methods)):
       folder.mkdir(parents=True, exist_ok=True)
       with tempfile.TemporaryFile(dir=folder):
         pass
@@ -52,7 +54,7 @@ def compare(
   """Trains and evaluates every method on the same folds; writes tables.
 
   Args:
-    dataset: the data set; its training brands are dealt out to folds.
+    dataset: the data set; its training brands are split into folds.
     recipes: variant of configs/morning.py -> configuration.
     options: what to compare.
     workdir: gets `table.txt`, `.csv`, `.md`, `.tex`, `per_category.csv`,
@@ -63,11 +65,15 @@ def compare(
     What `results.json` holds.
 
   Raises:
-    UserError: an option, the data or the folder can't be used.
+    UserError: an option, the data or the folder can't be used, or another
+      comparison works in the folder.
   """
   workdir = pathlib.Path(workdir).resolve()
   run = protocol.Comparison(dataset, recipes, options, workdir)
   _prepare(run)
-  console.say(f'working folder: {workdir}')
-  run.measure()
-  return report.write(run)
+  with workdir_lib.hold(workdir):
+    for folder in (workdir, *map(run.store.folder, run.methods)):
+      files.remove_abandoned(folder)
+    console.say(f'working folder: {workdir}')
+    run.measure()
+    return report.write(run)

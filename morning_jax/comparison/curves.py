@@ -10,24 +10,25 @@ import io
 import numpy as np
 
 from morning_jax.comparison import folds as folds_lib
+from morning_jax.comparison import measurement
 from morning_jax.comparison import results
 from morning_jax.comparison import statistics
-from morning_jax.comparison import workers
-from morning_jax.comparison.methods import table as table_lib
+from morning_jax.comparison.methods import interface
+from morning_jax.comparison.methods import morning_rows
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.evaluation import metrics as metrics_lib
 
 KINDS = ('epochs', 'brands', 'categories')
 # Whose curves are drawn, of those that take part.
-METHODS = ('similarity', 'morning-paper', table_lib.REFERENCE)
+METHODS = ('similarity', 'morning-paper', morning_rows.REFERENCE)
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 _FEWEST_BRANDS = 2  # to train on
 _SEED = 0  # curves take the first repetition alone
 _EPOCHS = (0, 1, 2, 5, 10, 20, 40, 70, 100, 200, 500, 1000)
 
-# (unit, index among its epochs) -> what was measured; None where it failed.
-Measured = Callable[[workers.Unit, int], results.Group | None]
+# (trial, index among its epochs) -> what was measured; None where it failed.
+Measured = Callable[[measurement.Trial, int], results.Group | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,25 +55,27 @@ def check_kinds(kinds: Sequence[str]) -> None:
   for kind in kinds:
     if kind not in KINDS:
       raise errors.UserError(
-        f'--curves={kind}: there are the curves {", ".join(KINDS)}'
+        f'--curves={kind[:80]}: there are the curves {", ".join(KINDS)}'
       )
 
 
-def _epochs(method: table_lib.Method) -> tuple[int, ...]:
+def _epochs(method: interface.Method) -> tuple[int, ...]:
   assert method.recipe is not None
   last = method.recipe.train.epochs
   return (*(e for e in _EPOCHS if e < last), last)
 
 
-def _drawn(methods: Sequence[table_lib.Method]) -> list[table_lib.Method]:
+def _drawn(methods: Sequence[interface.Method]) -> list[interface.Method]:
   return [m for m in methods if m.key in METHODS]
 
 
-def _epoch_unit(
-  method: table_lib.Method, *, fold: int, folds: int
-) -> workers.Unit:
+def _epoch_trial(
+  method: interface.Method, *, fold: int, folds: int
+) -> measurement.Trial:
   epochs = _epochs(method) if method.recipe is not None else ()
-  return workers.Unit(method.key, folds_lib.Place(_SEED, fold, folds), epochs)
+  return measurement.Trial(
+    method.key, folds_lib.FoldSpec(_SEED, fold, folds), epochs
+  )
 
 
 def usable_shares(
@@ -92,7 +95,7 @@ def usable_shares(
   for share in SHARES:
     fewest = min(
       folds_lib.trainable_brands(
-        dataset, folds_lib.Place(_SEED, fold, folds, share)
+        dataset, folds_lib.FoldSpec(_SEED, fold, folds, share)
       )
       for fold in range(folds)
     )
@@ -106,12 +109,12 @@ def usable_shares(
   return tuple(usable), notes
 
 
-def units(
+def trials(
   kinds: Sequence[str],
-  methods: Sequence[table_lib.Method],
+  methods: Sequence[interface.Method],
   folds: int,
   shares: Sequence[float],
-) -> list[workers.Unit]:
+) -> list[measurement.Trial]:
   """Lists what has to be measured beside the table.
 
   Args:
@@ -127,16 +130,18 @@ def units(
   for method in _drawn(methods):
     for fold in range(folds):
       if 'epochs' in kinds:
-        found.append(_epoch_unit(method, fold=fold, folds=folds))
+        found.append(_epoch_trial(method, fold=fold, folds=folds))
       if 'brands' in kinds:
         found += [
-          workers.Unit(method.key, folds_lib.Place(_SEED, fold, folds, share))
+          measurement.Trial(
+            method.key, folds_lib.FoldSpec(_SEED, fold, folds, share)
+          )
           for share in shares
         ]
   return list(dict.fromkeys(found))
 
 
-def _whole(
+def _complete(
   groups: Sequence[results.Group | None],
 ) -> list[results.Group] | None:
   """Returns a point's groups; None where a fold of it failed."""
@@ -159,7 +164,7 @@ def _cells(
 
 
 def of_epochs(
-  methods: Sequence[table_lib.Method],
+  methods: Sequence[interface.Method],
   folds: int,
   measured: Measured,
   weight_WxB: np.ndarray,
@@ -167,10 +172,12 @@ def of_epochs(
   """Collects metrics against epochs; what is not trained is level."""
   lines = []
   for method in _drawn(methods):
-    own = [_epoch_unit(method, fold=fold, folds=folds) for fold in range(folds)]
+    own = [
+      _epoch_trial(method, fold=fold, folds=folds) for fold in range(folds)
+    ]
     epochs = own[0].epochs
     found = [
-      _whole([measured(unit, i) for unit in own])
+      _complete([measured(trial, i) for trial in own])
       for i in range(max(len(epochs), 1))
     ]
     points = [p for p in found if p is not None]
@@ -178,7 +185,7 @@ def of_epochs(
       continue  # one training measures all epochs
     lines.append(
       Line(
-        method.peer.name,
+        method.name,
         [float(e) for e in epochs],
         _cells(points, weight_WxB),
       )
@@ -187,12 +194,12 @@ def of_epochs(
 
 
 def of_brands(
-  methods: Sequence[table_lib.Method],
+  methods: Sequence[interface.Method],
   folds: int,
   measured: Measured,
   weight_WxB: np.ndarray,
   shares: Sequence[float],
-  num_brands: Callable[[folds_lib.Place], int],
+  num_brands: Callable[[folds_lib.FoldSpec], int],
 ) -> list[Line]:
   """Collects metrics against the number of training brands.
 
@@ -202,7 +209,7 @@ def of_brands(
     measured: returns what was measured.
     weight_WxB: resamples of the brands.
     shares: of `usable_shares`.
-    num_brands: how many brands are trained on at a place.
+    num_brands: how many brands are trained on in a fold.
 
   Returns:
     A line a method.
@@ -211,17 +218,17 @@ def of_brands(
   for method in _drawn(methods):
     points, x = [], []
     for share in shares:
-      places = [
-        folds_lib.Place(_SEED, fold, folds, share) for fold in range(folds)
+      specs = [
+        folds_lib.FoldSpec(_SEED, fold, folds, share) for fold in range(folds)
       ]
-      groups = _whole(
-        [measured(workers.Unit(method.key, p), 0) for p in places]
+      groups = _complete(
+        [measured(measurement.Trial(method.key, s), 0) for s in specs]
       )
       if groups is not None:
-        x.append(float(np.mean([num_brands(p) for p in places])))
+        x.append(float(np.mean([num_brands(s) for s in specs])))
         points.append(groups)
     if points:
-      lines.append(Line(method.peer.name, x, _cells(points, weight_WxB)))
+      lines.append(Line(method.name, x, _cells(points, weight_WxB)))
   return lines
 
 
@@ -232,8 +239,8 @@ def to_csv(kind: str, lines: Sequence[Line]) -> str:
   writer.writerow([kind, 'method', 'metric', 'mean', 'low', 'high'])
   for line in lines:
     for metric, cells in line.cells.items():
-      places: list[object] = [*line.x] or ['']
-      for x, cell in zip(places, cells, strict=True):
+      at: list[object] = [*line.x] or ['']
+      for x, cell in zip(at, cells, strict=True):
         writer.writerow(
           '' if v is None else v
           for v in (x, line.name, metric, cell.mean, cell.low, cell.high)

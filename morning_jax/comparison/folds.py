@@ -1,4 +1,4 @@
-"""Deals brands out to folds, and hides what a method must not see."""
+"""Splits brands into folds, and hides what a method must not see."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ import numpy as np
 from morning_jax.comparison.methods import interface
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
-from morning_jax.data import pipeline
+from morning_jax.core import random_streams
+from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import splits
 from morning_jax.evaluation import evaluator
 from morning_jax.evaluation import metrics as metrics_lib
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-  """Where in the protocol a measurement stands.
+class FoldSpec:
+  """Which fold of which repetition.
 
   Attributes:
-    seed: of the deal and of the method: the repetition.
-    fold: which fold of the repetition, from 0.
-    folds: number of folds.
+    seed: of the split into folds and of the method: the repetition.
+    index: which fold of the repetition, from 0.
+    count: number of folds.
     share: share of the fold's training brands that may be trained on.
   """
 
   seed: int
-  fold: int
-  folds: int
+  index: int
+  count: int
   share: float = 1.0
 
 
 def check_folds(dataset: accounts_lib.Dataset, folds: int) -> None:
-  """Checks that the training brands can be dealt out.
+  """Checks that the training brands can be split into folds.
 
   A fold ranks the influencers of its brands: with one brand all of them are
   its positives, and any ranking is perfect. Two train, for the same reason.
@@ -55,48 +56,51 @@ def check_folds(dataset: accounts_lib.Dataset, folds: int) -> None:
     )
 
 
-def trainable_brands(dataset: accounts_lib.Dataset, place: Place) -> int:
-  """Counts a place's training brands that have a negative."""
-  split = splits.select(_hidden(_fold(dataset, place)), 'train')
+def trainable_brands(dataset: accounts_lib.Dataset, spec: FoldSpec) -> int:
+  """Counts a fold's training brands that have a negative."""
+  split = splits.select(_hidden(_split(dataset, spec)), 'train')
   if split is None:
     return 0
   return len(split.brand_row_B) - len(splits.without_negatives(split))
 
 
-def _fold(dataset: accounts_lib.Dataset, place: Place) -> accounts_lib.Dataset:
-  dealt = splits.fold(
-    dataset, index=place.fold, count=place.folds, seed=place.seed
+def _split(
+  dataset: accounts_lib.Dataset, spec: FoldSpec
+) -> accounts_lib.Dataset:
+  """Assigns the brands of a fold to 'train' and 'test'."""
+  fold = splits.fold(
+    dataset, index=spec.index, count=spec.count, seed=spec.seed
   )
-  if place.share >= 1:
-    return dealt
+  if spec.share >= 1:
+    return fold
   # Nested: the brands of a smaller share are among those of a larger one.
-  split_A = dealt.accounts.splits.copy()
+  split_A = fold.accounts.splits.copy()
   brands = np.flatnonzero(split_A == 'train')
-  shuffled = np.random.default_rng([place.seed, place.fold, 3]).permutation(
-    brands
-  )
-  split_A[shuffled[max(1, round(place.share * len(brands))) :]] = ''
+  shuffled = random_streams.generator(
+    spec.seed, random_streams.Stream.BRAND_SHARES, spec.index
+  ).permutation(brands)
+  split_A[shuffled[max(1, round(spec.share * len(brands))) :]] = ''
   return dataclasses.replace(
-    dealt, accounts=dataclasses.replace(dealt.accounts, splits=split_A)
+    fold, accounts=dataclasses.replace(fold.accounts, splits=split_A)
   )
 
 
-def _hidden(dealt: accounts_lib.Dataset) -> accounts_lib.Dataset:
+def _hidden(fold: accounts_lib.Dataset) -> accounts_lib.Dataset:
   """Removes all that was derived from pairs of brands not trained on.
 
   These are the pairs themselves, the stored attribute graph, the categories
-  under which influencers were found (the judge's, for cAUC; they tell the
+  under which influencers were found (the evaluation's, for cAUC; they tell the
   category of the brands that an influencer works for), and a synthetic world's
   planted preference.
   """
-  accounts = dealt.accounts
-  known_P = accounts.splits[dealt.positives_Px2[:, 0]] == 'train'
-  positives_Px2 = dealt.positives_Px2[known_P]
-  attributes = dealt.attributes
+  accounts = fold.accounts
+  known_P = accounts.splits[fold.positives_Px2[:, 0]] == 'train'
+  positives_Px2 = fold.positives_Px2[known_P]
+  attributes = fold.attributes
   if attributes is not None:
     attributes = dataclasses.replace(attributes, edges_Ex2=None, weight_E=None)
   return dataclasses.replace(
-    dealt,
+    fold,
     accounts=dataclasses.replace(accounts, found_under=None),
     positives_Px2=positives_Px2,
     attributes=attributes,
@@ -104,14 +108,14 @@ def _hidden(dealt: accounts_lib.Dataset) -> accounts_lib.Dataset:
   )
 
 
-def make_task(dataset: accounts_lib.Dataset, place: Place) -> interface.Task:
-  """Makes what a method is given at a place.
+def make_task(dataset: accounts_lib.Dataset, spec: FoldSpec) -> interface.Task:
+  """Makes what a method is given of a fold.
 
   The held-out brands' pairs are not in it: no method can read them.
 
   Args:
     dataset: the data set as it is stored.
-    place: fold and seed.
+    spec: fold and seed.
 
   Returns:
     The task; its test split has brands and candidates, and no positives.
@@ -119,35 +123,37 @@ def make_task(dataset: accounts_lib.Dataset, place: Place) -> interface.Task:
   Raises:
     UserError: nothing is left to train on.
   """
-  dealt = _fold(dataset, place)
-  truth = held_out(dataset, place)
-  hidden = _hidden(dealt)
-  train, _ = pipeline.training_split(hidden)
+  truth = held_out(dataset, spec)
+  hidden = _hidden(_split(dataset, spec))
+  train, _ = dataset_lib.training_split(hidden)
   nobody = np.zeros(0, np.int64)
   return interface.Task(
     dataset=hidden,
     train=train,
     test=dataclasses.replace(truth, brand_P=nobody, candidate_P=nobody),
-    seed=place.seed,
+    seed=spec.seed,
   )
 
 
-def held_out(dataset: accounts_lib.Dataset, place: Place) -> splits.Split:
-  """Returns a fold's held-out brands with their positives: the judge's."""
-  split = splits.select(_fold(dataset, place), 'test')
-  assert split is not None  # `fold` deals brands with a positive
+def held_out(dataset: accounts_lib.Dataset, spec: FoldSpec) -> splits.Split:
+  """Returns a fold's held-out brands with their positives.
+
+  Only the evaluation may read these.
+  """
+  split = splits.select(_split(dataset, spec), 'test')
+  assert split is not None  # every brand of a fold has a positive
   return split
 
 
-def judge(
-  dataset: accounts_lib.Dataset, place: Place, score_BxM: np.ndarray
+def evaluate(
+  dataset: accounts_lib.Dataset, spec: FoldSpec, score_BxM: np.ndarray
 ) -> metrics_lib.BrandStatistics:
-  """Measures scores of a place's held-out brands.
+  """Measures scores of a fold's held-out brands.
 
   Args:
     dataset: the data set as it is stored.
-    place: fold and seed.
-    score_BxM: what a method returned for the place's task.
+    spec: fold and seed.
+    score_BxM: what a method returned for the fold's task.
 
   Returns:
     What each held-out brand adds to the metrics.
@@ -155,7 +161,7 @@ def judge(
   Raises:
     ValueError: the scores have another shape than the task asks for.
   """
-  split = held_out(dataset, place)
+  split = held_out(dataset, spec)
   wanted = (len(split.brand_row_B), len(split.candidate_row_M))
   score_BxM = np.asarray(score_BxM, np.float32)
   if score_BxM.shape != wanted:

@@ -13,6 +13,7 @@ from morning_jax.comparison import curves
 from morning_jax.comparison import statistics
 from morning_jax.comparison import tables
 from morning_jax.core import errors
+from morning_jax.core import files
 from morning_jax.evaluation import metrics as metrics_lib
 
 # Okabe and Ito's colours, that the colour-blind tell apart; and shapes.
@@ -61,9 +62,12 @@ def _dress(axes: Any) -> None:
 
 
 def _save(figure: Any, path: pathlib.Path) -> None:
+  # Nothing that depends on the day or the version goes into the file.
+  metadata = {'Software': None}
   try:
-    # Nothing that depends on the day or the version goes into the file.
-    figure.savefig(path, metadata={'Software': None})
+    files.write_whole(
+      path, lambda f: figure.savefig(f, format='png', metadata=metadata)
+    )
   except OSError as e:
     raise errors.UserError(f'{path}: {e.strerror or e}') from None
 
@@ -75,7 +79,7 @@ def _bounds(
 
   Without an interval both ends are the mean.
   """
-  kept = [
+  ends = [
     (
       at,
       c.mean,
@@ -86,10 +90,10 @@ def _bounds(
     if c.mean is not None
   ]
   return (
-    [k[0] for k in kept],
-    [k[1] for k in kept],
-    [k[2] for k in kept],
-    [k[3] for k in kept],
+    [e[0] for e in ends],
+    [e[1] for e in ends],
+    [e[2] for e in ends],
+    [e[3] for e in ends],
   )
 
 
@@ -167,7 +171,7 @@ def draw_categories(
     title: of the picture.
   """
   labels = {r.group: f'{r.group} ({r.brands})' for r in rows}
-  place = {group: -float(i) for i, group in enumerate(labels)}
+  height = {group: -float(i) for i, group in enumerate(labels)}
   methods = list(dict.fromkeys(r.name for r in rows))
   figure, panels = _figure(9.0, 1.6 + 0.42 * len(labels), 1, 2)
   figure.suptitle(title, fontsize=12, color=_INK)
@@ -179,7 +183,7 @@ def draw_categories(
     ):
       shift = 0.24 * ((len(methods) - 1) / 2 - j)
       at, mean, low, high = _bounds(
-        (place[r.group] + shift, r.cells[metric])
+        (height[r.group] + shift, r.cells[metric])
         for r in rows
         if r.name == method
       )
@@ -202,7 +206,7 @@ def draw_categories(
     for k in range(1, len(labels)):
       axes.axhline(0.5 - k, color='#eef1f3', linewidth=0.8, zorder=0)
     axes.set_yticks(
-      list(place.values()), [''] * len(place) if i else list(labels.values())
+      list(height.values()), [''] * len(height) if i else list(labels.values())
     )
     axes.set_ylim(0.5 - len(labels), 0.5)
     axes.set_xlabel(metrics_lib.TITLES[metric], fontsize=10, color=_INK)

@@ -1,91 +1,95 @@
 """Worker processes that never outlive the process that started them.
 
-However the work ends (done, failed, stopped by a signal, killed), no worker
-stays behind: the parent kills them on its way out, and each watches for the
-end of its parent.
+However the work ends (done, failed, stopped by a signal, killed), no worker is
+left: the parent kills them on its way out, and each watches for the end of its
+parent from its first moment on (`pool_worker`). A worker that has to end says
+nothing: it writes of no error but those that the function raised.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 import contextlib
-import multiprocessing
+import dataclasses
 from multiprocessing import connection
 import os
 import signal
-import threading
-import traceback
+import socket
+import subprocess
+import sys
 from typing import Any, TypeVar
 
-import tqdm
+from morning_jax.comparison import pool_worker
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 
 
 class WorkerDied(Exception):
-  """A worker ended without a result, as when memory runs out."""
+  """A worker could not be started, or ended without a result.
 
-
-class _Crash:
-  """What a worker sends of an exception: its traceback as text."""
-
-  def __init__(self, text: str):
-    self.text = text
-
-
-def _end_with_parent() -> None:
-  parent = multiprocessing.parent_process()
-  assert parent is not None
-  connection.wait([parent.sentinel])
-  os._exit(1)  # the other thread may be in the middle of a computation
-
-
-def _serve(
-  pipe: connection.Connection,
-  function: Callable[..., Any],
-  arguments: tuple[Any, ...],
-) -> None:
-  """Answers each item that arrives; runs in a worker."""
-  threading.Thread(target=_end_with_parent, daemon=True).start()
-  # Its own is shared by processes: a killed one would leave it behind.
-  tqdm.tqdm.set_lock(threading.RLock())
-  while True:
-    item = pipe.recv()
-    try:
-      answer = function(item, *arguments)
-    except Exception:
-      answer = _Crash(traceback.format_exc())
-    pipe.send(answer)
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-  """Sets environment variables for processes that are started inside."""
-  before = {k: os.environ.get(k) for k in values}
-  os.environ.update(values)
-  try:
-    yield
-  finally:
-    for name, value in before.items():
-      if value is None:
-        os.environ.pop(name, None)
-      else:
-        os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-  """Blocks SIGINT for processes that are started inside.
-
-  The terminal sends it to all of them, and the parent is the one to act. Here
-  it waits until the end of the block.
+  Memory that runs out is the usual reason.
   """
-  before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Worker:
+  """A process and the parent's ends of its pipes.
+
+  Attributes:
+    process: the worker.
+    pipe: to it, for items and answers.
+    life: descriptor; the worker ends when it is closed.
+  """
+
+  process: subprocess.Popen[bytes]
+  pipe: connection.Connection
+  life: int
+
+
+@contextlib.contextmanager
+def _without_signals() -> Iterator[None]:
+  """Holds SIGINT and SIGTERM back until the end of the block.
+
+  A process that is started inside never sees a SIGINT: the terminal sends it to
+  all processes, and the parent is the one to act.
+  """
+  before = signal.pthread_sigmask(
+    signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM}
+  )
   try:
     yield
   finally:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start(environment: Mapping[str, str]) -> _Worker:
+  """Starts a worker; to be called without signals."""
+  ours, theirs = socket.socketpair()
+  watched, life = os.pipe()
+  with theirs:
+    try:
+      process = subprocess.Popen(
+        [
+          *(sys.executable, '-m', pool_worker.__name__),
+          *(str(theirs.fileno()), str(watched)),
+        ],
+        stdin=subprocess.DEVNULL,
+        pass_fds=(theirs.fileno(), watched),
+        env={
+          **os.environ,
+          **environment,
+          # Where this process finds its modules.
+          'PYTHONPATH': os.pathsep.join(p or os.getcwd() for p in sys.path),
+        },
+      )
+    except OSError:
+      ours.close()
+      os.close(life)
+      raise
+    finally:
+      os.close(watched)
+  return _Worker(process, connection.Connection(ours.detach()), life)
 
 
 def run(
@@ -107,43 +111,46 @@ def run(
 
   Yields:
     An item and its result, as each is finished. Closing the iterator kills the
-    workers, whatever they are at.
+    workers, whatever they do at that time.
 
   Raises:
-    WorkerDied: a worker ended on its own.
+    WorkerDied: a worker ended on its own, or could not be started.
     RuntimeError: the function raised; the message holds the traceback.
   """
-  context = multiprocessing.get_context('spawn')
-  processes = []
+  workers: list[_Worker] = []
   left = list(reversed(items))
   busy: dict[Any, Item] = {}
   try:
     for _ in range(min(jobs, len(items))):
-      ours, theirs = context.Pipe()
-      process = context.Process(
-        target=_serve, args=(theirs, function, arguments), daemon=True
-      )
-      with _environment(environment), _deaf_to_ctrl_c():
-        process.start()
-      processes.append(process)
-      theirs.close()  # so that its end is seen here
-      busy[ours] = left.pop()
-      ours.send(busy[ours])
+      with _without_signals():
+        workers.append(_start(environment))
+    for worker in workers:
+      worker.pipe.send((function, arguments))
+      busy[worker.pipe] = left.pop()
+      worker.pipe.send(busy[worker.pipe])
     while busy:
       for pipe in connection.wait(list(busy)):
         assert isinstance(pipe, connection.Connection)
-        answer = pipe.recv()
-        if isinstance(answer, _Crash):
-          raise RuntimeError(f'in a worker:\n{answer.text}')
+        succeeded, answer = pipe.recv()
+        if not succeeded:
+          raise RuntimeError(f'in a worker:\n{answer}')
         item = busy.pop(pipe)
         if left:
           busy[pipe] = left.pop()
           pipe.send(busy[pipe])
         yield item, answer
-  except (EOFError, ConnectionError):
+  except (EOFError, OSError):
     raise WorkerDied from None
   finally:
-    for process in processes:
-      process.kill()
-    for process in processes:
-      process.join()
+    with _without_signals():
+      _end(workers)
+
+
+def _end(workers: Sequence[_Worker]) -> None:
+  """Kills workers and closes what leads to them."""
+  for worker in workers:
+    worker.process.kill()
+  for worker in workers:
+    worker.process.wait()
+    worker.pipe.close()
+    os.close(worker.life)

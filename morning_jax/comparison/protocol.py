@@ -1,8 +1,8 @@
-"""A comparison: which trainings it takes, and what they measured."""
+"""A comparison: which trials it takes, and what they measured."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 import contextlib
 import dataclasses
 import pathlib
@@ -12,17 +12,32 @@ import numpy as np
 
 from morning_jax.comparison import curves as curves_lib
 from morning_jax.comparison import folds as folds_lib
+from morning_jax.comparison import measurement
 from morning_jax.comparison import plots
+from morning_jax.comparison import result_store
 from morning_jax.comparison import results
 from morning_jax.comparison import statistics
+from morning_jax.comparison import time_left
 from morning_jax.comparison import workers
-from morning_jax.comparison.methods import table as table_lib
+from morning_jax.comparison.methods import interface
+from morning_jax.comparison.methods import registry
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
-from morning_jax.data import pipeline
+from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import splits
 from morning_jax.evaluation import metrics as metrics_lib
 from morning_jax.reporting import console
+
+# Option -> its least and its greatest value. A seed has 32 bits; the others
+# keep memory and processes within what a machine may have.
+_RANGES = {
+  'folds': (2, 1_000_000),
+  'seeds': (1, 10_000),
+  'costly_seeds': (1, 10_000),
+  'jobs': (0, 256),
+  'resamples': (1, 1_000_000),
+}
+_MOST_TRIALS = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +47,8 @@ class Options:
   Attributes:
     methods: keys of the methods; None for all that the data allows.
     folds: folds of a repetition.
-    seeds: repetitions: each deals the folds anew and seeds the methods.
+    seeds: repetitions: each splits the brands into folds anew and seeds the
+      methods.
     costly_seeds: repetitions of methods that take long.
     curves: pictures to draw, of `curves.KINDS`.
     jobs: workers; 0 for none, None for one a core.
@@ -47,6 +63,20 @@ class Options:
   jobs: int | None = None
   resamples: int = statistics.RESAMPLES
 
+  def __post_init__(self) -> None:
+    """Checks the options by themselves, before any data is read.
+
+    Raises:
+      UserError: a number is out of its range, or a picture is unknown.
+    """
+    for name, (least, greatest) in _RANGES.items():
+      value = getattr(self, name)
+      if value is not None and not least <= value <= greatest:
+        raise errors.UserError(
+          f'--{name}={value}: takes {least:,} to {greatest:,}'
+        )
+    curves_lib.check_kinds(self.curves)
+
 
 class Comparison:
   """Everything that the steps of a comparison share."""
@@ -58,34 +88,27 @@ class Comparison:
     options: Options,
     workdir: pathlib.Path,
   ):
-    """Checks the options.
+    """Checks the options with the data.
 
     Args:
       dataset: the data set as it is stored.
       recipes: variant of configs/morning.py -> configuration.
       options: what to compare.
-      workdir: where results are kept.
+      workdir: where results are stored.
 
     Raises:
       UserError: an option can't be used.
     """
-    for name in ('seeds', 'costly_seeds'):
-      if getattr(options, name) < 1:
-        raise errors.UserError(
-          f'--{name}={getattr(options, name)}: takes 1 repetition at least'
-        )
-    if options.jobs is not None and options.jobs < 0:
-      raise errors.UserError(f'--jobs={options.jobs}: must not be below 0')
-    curves_lib.check_kinds(options.curves)
     if options.curves:
       plots.check_installed()
     folds_lib.check_folds(dataset, options.folds)
     self.dataset, self.recipes, self.options = dataset, recipes, options
     self.workdir = workdir
     self.jobs = workers.default_jobs() if options.jobs is None else options.jobs
-    self.methods, self.left_out = table_lib.choose(
-      table_lib.table(recipes), options.methods, dataset
+    self.methods, self.left_out = registry.choose(
+      registry.table(recipes), options.methods, dataset
     )
+    self._check_size()
     self.shares: tuple[float, ...] = ()
     if 'brands' in options.curves:
       self.shares, notes = curves_lib.usable_shares(dataset, options.folds)
@@ -94,111 +117,169 @@ class Comparison:
     assert split is not None
     self.brand_rows = split.brand_row_B
     self.category_B = dataset.accounts.categories[self.brand_rows]
-    self.data_fingerprint = pipeline.fingerprint(dataset)
-    self.kept = workers.Kept(
+    self.data_fingerprint = dataset_lib.fingerprint(dataset)
+    self.store = result_store.ResultStore(
       workdir,
       self.data_fingerprint,
-      workers.source_fingerprint(in_workers=self.jobs > 0),
+      measurement.source_digest(workers.environment(self.jobs)),
     )
-    self.measured: dict[workers.Unit, list[metrics_lib.BrandStatistics]] = {}
+    self.measured: dict[
+      measurement.Trial, list[metrics_lib.BrandStatistics]
+    ] = {}
 
-  def repetitions(self, method: table_lib.Method) -> int:
+  def _check_size(self) -> None:
+    """Checks that the trials are not too many.
+
+    Raises:
+      UserError: they are.
+    """
+    options = self.options
+    trials = options.folds * sum(map(self.repetitions, self.methods))
+    if trials > _MOST_TRIALS:
+      raise errors.UserError(
+        f'--seeds={options.seeds}: {options.folds} folds of'
+        f' {len(self.methods)} methods take {trials:,} trainings, more than'
+        f' {_MOST_TRIALS:,}; takes fewer repetitions, folds or methods'
+      )
+
+  def repetitions(self, method: interface.Method) -> int:
     """Returns how often a method is repeated."""
     seeds = self.options.seeds
     return min(seeds, self.options.costly_seeds) if method.costly else seeds
 
-  def units(self, method: table_lib.Method) -> list[workers.Unit]:
-    """Lists a method's trainings of the table."""
+  def trials(self, method: interface.Method) -> list[measurement.Trial]:
+    """Lists a method's trials of the table."""
     return [
-      workers.Unit(method.key, folds_lib.Place(seed, fold, self.options.folds))
+      measurement.Trial(
+        method.key, folds_lib.FoldSpec(seed, index, self.options.folds)
+      )
       for seed in range(self.repetitions(method))
-      for fold in range(self.options.folds)
+      for index in range(self.options.folds)
     ]
 
   def measure(self) -> None:
-    """Measures everything that is not at hand already."""
+    """Measures everything that is not stored already.
+
+    Raises:
+      UserError: a method that was asked for can't be measured, or none can.
+    """
     by_key = {m.key: m for m in self.methods}
-    of_table = {u for m in self.methods for u in self.units(m)}
-    wanted = [u for m in self.methods for u in self.units(m)]
-    wanted += curves_lib.units(
-      self.options.curves, self.methods, self.options.folds, self.shares
+    in_table = [t for m in self.methods for t in self.trials(m)]
+    wanted = dict.fromkeys(
+      in_table
+      + curves_lib.trials(
+        self.options.curves, self.methods, self.options.folds, self.shares
+      )
     )
     left = []
-    for unit in dict.fromkeys(wanted):
-      found = self.kept.read(unit, by_key[unit.method])
+    for trial in wanted:
+      found = self.store.read(trial, by_key[trial.method])
       if found is None:
-        left.append(unit)
+        left.append(trial)
       else:
-        self.measured[unit] = found
+        self.measured[trial] = found
     if self.measured:
       console.say(
-        f'{len(self.measured)} of {len(set(wanted))} results are at hand in'
+        f'{len(self.measured)} of {len(wanted)} results were found in'
         f' {self.workdir}'
       )
-    # The long ones first, so that no core idles at the end.
-    left.sort(key=lambda u: -by_key[u.method].cost)
+    failures = self._measure(left, set(in_table))
+    self._leave_out(failures, set(in_table))
 
-    def cost(unit: workers.Unit) -> int:
-      # In tenths of a second or so: the bar's time left follows from it.
-      return max(1, round(10 * by_key[unit.method].cost * unit.place.share))
+  def _measure(
+    self, trials: Sequence[measurement.Trial], in_table: Set[measurement.Trial]
+  ) -> dict[measurement.Trial, measurement.Failure]:
+    """Measures trials and stores each; returns those that failed.
 
-    failed: dict[str, str] = {}
-    failed_in_curves: dict[str, str] = {}
+    Raises:
+      UserError: a method that was asked for can't be measured on the data.
+    """
+    by_key = {m.key: m for m in self.methods}
+    estimate = time_left.TimeLeft(
+      {k: m.cost for k, m in by_key.items()}, trials
+    )
+    # The long ones first, so that no core is idle at the end.
+    ordered = sorted(trials, key=estimate.cost, reverse=True)
+    failures = {}
     with (
       console.Progress(
-        total=sum(map(cost, left)), unit='of work', title='comparing'
+        total=_tenths(estimate.seconds), unit='of work', title='comparing'
       ) as bar,
       contextlib.closing(
-        workers.run(left, self.dataset, self.recipes, jobs=self.jobs)
+        workers.run(ordered, self.dataset, self.recipes, jobs=self.jobs)
       ) as outcomes,
     ):
-      for unit, outcome in outcomes:
-        if isinstance(outcome, workers.Failure):
-          named = self.options.methods is not None
-          if unit not in of_table:
-            failed_in_curves[unit.method] = outcome.reason
-          elif named and not outcome.diverged:
-            raise errors.UserError(f'--methods={unit.method}: {outcome.reason}')
-          else:
-            failed[unit.method] = outcome.reason
+      for trial, outcome in outcomes:
+        method, measured = by_key[trial.method], outcome.measured
+        if not isinstance(measured, measurement.Failure):
+          self.measured[trial] = measured
+          self.store.write(trial, method, measured)
+        elif (
+          trial in in_table
+          and self.options.methods is not None
+          and not measured.diverged
+        ):
+          raise errors.UserError(f'--methods={method.key}: {measured.reason}')
         else:
-          self.measured[unit] = outcome
-          self.kept.write(unit, by_key[unit.method], outcome)
+          failures[trial] = measured
+        estimate.finish(trial, outcome.seconds)
         bar.advance(
-          cost(unit),
-          method=by_key[unit.method].peer.name,
-          repetition=f'{unit.place.seed + 1}/{self.options.seeds}',
-          fold=f'{unit.place.fold + 1}/{unit.place.folds}',
+          _tenths(outcome.seconds),
+          left=_tenths(estimate.seconds),
+          method=method.name,
+          repetition=f'{trial.fold.seed + 1}/{self.options.seeds}',
+          fold=f'{trial.fold.index + 1}/{trial.fold.count}',
         )
-    for key, reason in failed.items():
-      self.left_out.append(f'{by_key[key].peer.name} is left out: {reason}')
-    for key, reason in failed_in_curves.items():
-      if key not in failed:
+    return failures
+
+  def _leave_out(
+    self,
+    failures: Mapping[measurement.Trial, measurement.Failure],
+    in_table: Set[measurement.Trial],
+  ) -> None:
+    """Leaves out the rows and the points of curves that failed.
+
+    Raises:
+      UserError: no row is left.
+    """
+    rows = {t.method: f.reason for t, f in failures.items() if t in in_table}
+    points = {t.method: f.reason for t, f in failures.items()}
+    for method in self.methods:
+      if method.key in rows:
+        self.left_out.append(f'{method.name} is left out: {rows[method.key]}')
+      elif method.key in points:
         self.left_out.append(
-          f'--curves: {by_key[key].peer.name} lacks points: {reason}'
+          f'--curves: {method.name} lacks points: {points[method.key]}'
         )
-    self.methods = [m for m in self.methods if m.key not in failed]
+    self.methods = [m for m in self.methods if m.key not in rows]
     if not self.methods:
       raise errors.UserError(
         f'{self.dataset.name}: no method can run: ' + '; '.join(self.left_out)
       )
 
   def measured_group(
-    self, unit: workers.Unit, index: int
+    self, trial: measurement.Trial, index: int
   ) -> results.Group | None:
-    """Returns what was measured of a unit of a curve; None if it failed."""
-    return self.group(unit, index) if unit in self.measured else None
+    """Returns what was measured of a trial of a curve; None if it failed."""
+    return self.group(trial, index) if trial in self.measured else None
 
-  def group(self, unit: workers.Unit, index: int = 0) -> results.Group:
-    """Returns what was measured of a unit, with its brands."""
-    place = unit.place
-    rows = folds_lib.held_out(self.dataset, place).brand_row_B
+  def group(self, trial: measurement.Trial, index: int = 0) -> results.Group:
+    """Returns what was measured of a trial, with its brands."""
+    fold = trial.fold
+    rows = folds_lib.held_out(self.dataset, fold).brand_row_B
     return results.Group(
-      (place.seed, place.fold),
+      (fold.seed, fold.index),
       np.searchsorted(self.brand_rows, rows),
-      self.measured[unit][index],
+      self.measured[trial][index],
     )
 
   def groups(self) -> dict[str, list[results.Group]]:
     """Returns method -> what was measured for the table."""
-    return {m.key: [self.group(u) for u in self.units(m)] for m in self.methods}
+    return {
+      m.key: [self.group(t) for t in self.trials(m)] for m in self.methods
+    }
+
+
+def _tenths(seconds: float) -> int:
+  """Returns tenths of seconds, in which the progress bar counts."""
+  return max(1, round(10 * seconds))

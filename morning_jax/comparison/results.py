@@ -68,10 +68,10 @@ def of_category(
   """
   parts: dict[int, list[Group]] = {}
   for group in groups:
-    kept = category_B[group.brand_B] == category
-    if kept.any():
+    chosen = category_B[group.brand_B] == category
+    if chosen.any():
       parts.setdefault(group.key[0], []).append(
-        Group(group.key, group.brand_B[kept], group.statistics.take(kept))
+        Group(group.key, group.brand_B[chosen], group.statistics.take(chosen))
       )
   return [
     Group(

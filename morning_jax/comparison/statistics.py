@@ -8,7 +8,8 @@ its brands, then the mean over folds and repetitions. All methods see the same
 resamples, so that differences are paired.
 
 The intervals say how the figures would vary with other brands of the kind.
-They hold the trained models fixed; repetitions average over deals and seeds.
+They hold the trained models fixed; repetitions average over splits into folds
+and seeds.
 Resamples of a few brands are too much alike (those of one are all the same),
 and the interval too narrow: below `FEWEST_BRANDS` there is none.
 
@@ -30,6 +31,7 @@ import dataclasses
 import numpy as np
 
 from morning_jax.comparison import results
+from morning_jax.core import random_streams
 from morning_jax.evaluation import metrics as metrics_lib
 
 RESAMPLES = 10_000
@@ -48,7 +50,7 @@ def draw_weights(num_brands: int, *, resamples: int, seed: int) -> np.ndarray:
   Returns:
     float64 [W, B]: how often each resample holds each brand.
   """
-  generator = np.random.default_rng([seed, 6])
+  generator = random_streams.generator(seed, random_streams.Stream.BOOTSTRAP)
   share_B = np.full(num_brands, 1.0 / num_brands)
   return generator.multinomial(num_brands, share_B, size=resamples).astype(
     np.float64
@@ -61,8 +63,8 @@ def _median(rank_B: np.ndarray, weight_WxB: np.ndarray) -> np.ndarray:
   upto_WxB = np.cumsum(weight_WxB[:, order], axis=1)
   total_W = upto_WxB[:, -1]
   middle_W = np.floor((total_W - 1) / 2)
-  place_W = np.argmax(upto_WxB > middle_W[:, None], axis=1)
-  return np.where(total_W > 0, rank_B[order][place_W], np.nan)
+  index_W = np.argmax(upto_WxB > middle_W[:, None], axis=1)
+  return np.where(total_W > 0, rank_B[order][index_W], np.nan)
 
 
 def _mean_over_groups(value_GxW: list[np.ndarray]) -> np.ndarray:
@@ -207,9 +209,9 @@ def _exchange(
     )
     for a, b in zip(own, other, strict=True)
   ]
-  kept = np.concatenate([~exchanged_WxB, exchanged_WxB], axis=1)
-  one = resample(both, kept.astype(np.float64))
-  two = resample(both, (~kept).astype(np.float64))
+  counted = np.concatenate([~exchanged_WxB, exchanged_WxB], axis=1)
+  one = resample(both, counted.astype(np.float64))
+  two = resample(both, (~counted).astype(np.float64))
   return {m: one[m] - two[m] for m in one}
 
 
@@ -262,7 +264,9 @@ def summarize(
     Method -> metric -> cell.
   """
   weight_WxB = draw_weights(num_brands, resamples=resamples, seed=seed)
-  tosses = np.random.default_rng([seed, 7])
+  tosses = random_streams.generator(
+    seed, random_streams.Stream.RANDOMIZATION_TEST
+  )
   exchanged_WxB = tosses.integers(0, 2, (resamples, num_brands)) == 1
   summary: dict[str, dict[str, Cell]] = {}
   for method, own in groups.items():

@@ -125,75 +125,49 @@ def of_differences(rows: Sequence[Row], *, brackets: bool = True) -> Table:
   )
 
 
-def to_text(table: Table) -> str:
-  """Writes a table for the terminal."""
+def _write(table: Table, form: str) -> str:
   left = table.headers.index('method') + 1
   return tabulate.tabulate(
     table.rows,
     headers=table.headers,
+    tablefmt=form,
     disable_numparse=True,
     colalign=['left'] * left + ['right'] * (len(table.headers) - left),
   )
 
 
+def to_text(table: Table) -> str:
+  """Writes a table for the terminal."""
+  return _write(table, 'simple')
+
+
 def to_markdown(table: Table) -> str:
   """Writes a table as Markdown."""
-
-  def line(cells: Sequence[str]) -> str:
-    escaped = (c.replace('|', '\\|').replace('*', '\\*') for c in cells)
-    return '| ' + ' | '.join(escaped) + ' |'
-
-  return '\n'.join(
-    [
-      line(table.headers),
-      line(['---'] * len(table.headers)),
-      *map(line, table.rows),
-    ]
+  # What Markdown would read as the end of a cell, or as emphasis.
+  escaped = str.maketrans({'|': r'\|', '*': r'\*'})
+  return _write(
+    Table(
+      [h.translate(escaped) for h in table.headers],
+      [[c.translate(escaped) for c in row] for row in table.rows],
+    ),
+    'github',
   )
 
 
-_LATEX = {
-  '\\': r'\textbackslash{}',
-  '&': r'\&',
-  '%': r'\%',
-  '$': r'\$',
-  '#': r'\#',
-  '_': r'\_',
-  '{': r'\{',
-  '}': r'\}',
-  '~': r'\textasciitilde{}',
-  '^': r'\textasciicircum{}',
-  '±': r'$\pm$',
-  '<': r'$<$',
-  '>': r'$>$',
-}
-
-
-def escape_latex(text: str) -> str:
-  """Escapes what LaTeX would read as commands."""
-  return ''.join(_LATEX.get(c, c) for c in text)
-
-
 def to_latex(table: Table, *, caption: str) -> str:
-  """Writes a table as a LaTeX float; it takes the package booktabs."""
+  """Writes a table as a LaTeX float; it needs the package booktabs.
 
-  def line(cells: Sequence[str]) -> str:
-    return ' & '.join(map(escape_latex, cells)) + r' \\'
-
-  left = table.headers.index('method') + 1
-  columns = 'l' * left + 'r' * (len(table.headers) - left)
+  Args:
+    table: the table; its cells are escaped.
+    caption: LaTeX.
+  """
+  tabular = _write(table, 'latex_booktabs').replace('±', r'$\pm$')
   return '\n'.join(
     [
       r'\begin{table}',
       r'\centering',
-      rf'\caption{{{escape_latex(caption)}}}',
-      rf'\begin{{tabular}}{{{columns}}}',
-      r'\toprule',
-      line(table.headers),
-      r'\midrule',
-      *map(line, table.rows),
-      r'\bottomrule',
-      r'\end{tabular}',
+      rf'\caption{{{caption}}}',
+      tabular,
       r'\end{table}',
     ]
   )

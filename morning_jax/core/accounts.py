@@ -1,6 +1,6 @@
 """The types that flow through the house, and the legend of dimension letters.
 
-Shapes stand in the names of arrays, one letter a dimension, as in `text_AxF`:
+The names of arrays end in their shapes, one letter a dimension (`text_AxF`):
 
   A  accounts, rows of `accounts.csv`: brands and influencers in one table
   B  brands of a batch or of a split
@@ -47,6 +47,8 @@ PERSPECTIVES: Mapping[str, Mapping[str, str]] = {
   'attribute': {'embedding': 'attribute_embedding'},
 }
 FEATURES = tuple(f for m in PERSPECTIVES.values() for f in m.values())
+# Account-level attribute embeddings, computed elsewhere.
+ATTRIBUTE_EMBEDDING = 'attribute_embedding'
 # The attribute perspective's other input: which attributes an account has.
 ATTRIBUTE_LIST = 'attribute_list'
 # Topic distributions: a negative weight is an error.
@@ -62,7 +64,7 @@ class Accounts:
     roles: int8, `BRAND` or `INFLUENCER`.
     categories: str; '' where unknown.
     splits: str, one of `SPLITS` for brands, '' for influencers and for brands
-      that are set aside.
+      that are used for nothing.
     found_under: str, the category under which an influencer was found; None
       where the data set has no such column. Evaluation only.
     followers: int64, -1 where unknown; None where there is no such column.
@@ -96,7 +98,7 @@ class Attributes:
     held: int64 [n], attribute index in 0..V-1 of that pair.
     edges_Ex2: int64 attribute indices (source, target), as the file lists
       them: the graph is undirected, yet the authors' file lists many edges in
-      both directions, with a weight for each. No (source, target) stands
+      both directions, with a weight for each. No (source, target) is listed
       twice, and no edge leads to its source. None where the data set has no
       `attribute_graph.csv`.
     weight_E: float32, positive and finite.
@@ -141,6 +143,14 @@ class Dataset:
     return {
       f: int(self.features[f].shape[1]) for f in FEATURES if f in self.features
     }
+
+  @property
+  def attribute_names(self) -> list[str]:
+    """Names of the V attributes; empty where no account lists any."""
+    if self.attributes is None or not len(self.attributes.holder):
+      return []
+    names: list[str] = self.attributes.names_V.tolist()
+    return names
 
 
 @flax.struct.dataclass

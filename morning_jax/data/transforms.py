@@ -12,8 +12,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-KINDS = ('none', 'hellinger', 'whiten')
-
 Fitted = dict[str, np.ndarray]
 
 # Of the largest eigenvalue, added to all: directions without variance stay
@@ -32,7 +30,7 @@ def fit(
   """Fits a transform to the training accounts' features.
 
   Args:
-    kind: one of `KINDS`.
+    kind: one of `input_spec.TRANSFORMS`.
     x_AxF: features; rows of NaN are accounts that lack them.
     brand_rows: rows of the training brands.
     influencer_rows: rows of the training influencers.
@@ -73,7 +71,7 @@ def apply(
   """Transforms features; rows of NaN stay NaN.
 
   Args:
-    kind: one of `KINDS`.
+    kind: one of `input_spec.TRANSFORMS`.
     x_AxF: float32 features.
     fitted: what `fit` returned.
 

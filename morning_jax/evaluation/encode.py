@@ -32,9 +32,11 @@ def make_encode(model: morning.Morning) -> Callable[..., Any]:
     graph: Any,
     role: str,
   ) -> Any:
-    return model.apply(
-      variables, accounts, role=role, graph=graph, method='encode'
-    )
+    # Accelerators would round the factors of float32 products: that makes ties.
+    with jax.default_matmul_precision('highest'):
+      return model.apply(
+        variables, accounts, role=role, graph=graph, method='encode'
+      )
 
   return jax.jit(encode, static_argnames='role')
 
@@ -63,7 +65,7 @@ class Scorer:
       mesh: where to compute.
       batch_size: accounts encoded at a time.
       graph: the attribute graph, where the model takes it.
-      encode: what `make_encode` returned for the model, where it is at hand.
+      encode: what `make_encode` returned for the model; made if None.
     """
     self._table = table
     self._graph = sharding.put_large(graph, mesh)
@@ -88,7 +90,7 @@ class Scorer:
     blocks = []
     for start in range(0, len(rows), self._batch_size):
       block = rows[start : start + self._batch_size]
-      # The last block is padded, so that one program serves all.
+      # The last block is padded, so that one program encodes all.
       padded = np.resize(block, self._batch_size)
       batch = sharding.put_rows(self._table[padded], self._mesh)
       encoded = self._encode({'params': params}, batch, self._graph, role)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import os
 from typing import Any
 
@@ -11,14 +10,13 @@ import numpy as np
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.core import multihost
-from morning_jax.data import fitted as fitted_lib
-from morning_jax.data import pipeline
+from morning_jax.data import dataset as dataset_lib
+from morning_jax.data import preprocessing
 from morning_jax.data import splits as splits_lib
 from morning_jax.data.bundle import bundle as bundle_lib
 from morning_jax.evaluation import encode as encode_lib
 from morning_jax.evaluation import evaluator
 from morning_jax.evaluation import trained_model
-from morning_jax.model import factory
 from morning_jax.reporting import console
 
 
@@ -32,7 +30,7 @@ def choose_splits(
     wanted: names of splits; None for `test`, or what there is instead.
 
   Returns:
-    The splits, and notes that say what stands in for what.
+    The splits, and notes that say which one is used in place of which.
 
   Raises:
     UserError: a split that was asked for is unknown or has no brands.
@@ -71,30 +69,6 @@ def choose_splits(
   )
 
 
-def _check_fit(
-  stored: Mapping[str, int],
-  perspectives: factory.Perspectives,
-  dataset: accounts_lib.Dataset,
-) -> None:
-  have = pipeline.available(dataset)
-  wrong = []
-  for perspective, modalities in perspectives.items():
-    for feature in modalities.values():
-      if feature not in have:
-        wrong.append(f'it has no {feature}, which {perspective} needs')
-      elif feature == accounts_lib.ATTRIBUTE_LIST:
-        continue  # matched by name, whatever their number
-      elif have[feature] != stored[feature]:
-        wrong.append(
-          f'its {feature} has {have[feature]} features, the model was trained'
-          f' on {stored[feature]}'
-        )
-  if wrong:
-    raise errors.UserError(
-      f'{dataset.name} does not fit the checkpoint: ' + '; '.join(wrong)
-    )
-
-
 def evaluate(
   workdir: str | os.PathLike[str],
   *,
@@ -120,31 +94,24 @@ def evaluate(
   if bundle is not None:
     dataset = bundle_lib.read_bundle(bundle)
   else:
-    dataset = pipeline.load(trained.config.data)
-    if pipeline.fingerprint(dataset) != trained.data_fingerprint:
+    dataset = dataset_lib.load(trained.config.data)
+    if dataset_lib.fingerprint(dataset) != trained.data_fingerprint:
       raise errors.UserError(
         f'{dataset.name}: the data has changed since the model was trained;'
         ' name it with --bundle to evaluate on it as it is now'
       )
-    dataset = pipeline.assign_splits(dataset, trained.config)
+    dataset = dataset_lib.assign_splits(dataset, trained.config)
   console.notes(dataset.notes)
-  _check_fit(trained.feature_sizes, trained.perspectives, dataset)
-  if accounts_lib.ATTRIBUTE_LIST in trained.feature_sizes:
-    console.notes(pipeline.unknown_attributes(dataset, trained.attribute_names))
+  console.notes(preprocessing.check_fits(trained.spec, dataset))
   chosen, notes = choose_splits(dataset, wanted_splits)
   console.notes(notes)
   if scores_file is not None and len(chosen) != 1:
     raise errors.UserError('--scores takes one split; name it with --split')
   scorer = encode_lib.Scorer(
     trained.model,
-    pipeline.account_table(
-      dataset,
-      trained.kinds,
-      trained.fitted,
-      attribute_names=trained.attribute_names,
-    ),
+    preprocessing.account_table(trained.spec, trained.fitted, dataset),
     trained.mesh,
-    graph=fitted_lib.graph_of(trained.fitted),
+    graph=preprocessing.graph_of(trained.fitted),
     batch_size=trained.config.evaluation.batch_size,
   )
   results = {}

@@ -17,6 +17,7 @@ import jax
 from jax import numpy as jnp
 import numpy as np
 
+from morning_jax.core import errors
 from morning_jax.core import multihost
 
 # In the order of the tables, with their headings.
@@ -157,10 +158,13 @@ def brand_statistics(
     Statistics of the B brands.
 
   Raises:
-    FloatingPointError: a score is NaN or infinite.
+    DivergedError: a score is NaN or infinite.
   """
   if not bool(jnp.isfinite(score_BxM).all()):
-    raise FloatingPointError('scores are not finite; the model has diverged')
+    raise errors.DivergedError(
+      'scores are not finite: the model has diverged; a lower'
+      ' config.optimizer.learning_rate may help'
+    )
   counts = {
     k: v.astype(np.int64)
     for k, v in multihost.fetch(

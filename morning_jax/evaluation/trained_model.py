@@ -16,10 +16,12 @@ import numpy as np
 
 from morning_jax.checkpoint import checksums
 from morning_jax.checkpoint import manager as checkpoint_lib
+from morning_jax.checkpoint import meta as meta_lib
 from morning_jax.core import errors
+from morning_jax.core import input_spec
+from morning_jax.core import multihost
 from morning_jax.core import sharding
-from morning_jax.data import fitted as fitted_lib
-from morning_jax.data import transforms
+from morning_jax.data import preprocessing
 from morning_jax.model import factory
 from morning_jax.model import morning
 
@@ -30,26 +32,20 @@ class Trained:
 
   Attributes:
     config: the configuration it was trained with.
+    spec: what takes part.
     model: the module.
-    perspectives: what takes part.
-    feature_sizes: feature -> size, of what takes part.
-    params: the parameters.
-    kinds: feature -> kind of transform.
-    fitted: feature -> what its transform was fitted to; the attribute graph.
-    attribute_names: names of the graph's nodes, in order.
-    step: the step that they stand at.
-    mesh: the mesh that they lie on.
+    params: the parameters, on the mesh.
+    fitted: what was fitted to the training accounts, on the host.
+    step: the training step that the parameters are of.
+    mesh: the mesh.
     data_fingerprint: of the data that it was trained on.
   """
 
   config: ml_collections.ConfigDict
+  spec: input_spec.InputSpec
   model: morning.Morning
-  perspectives: factory.Perspectives
-  feature_sizes: dict[str, int]
   params: Any
-  kinds: dict[str, str]
-  fitted: dict[str, transforms.Fitted]
-  attribute_names: list[str]
+  fitted: preprocessing.Fitted
   step: int
   mesh: Mesh
   data_fingerprint: str
@@ -67,32 +63,37 @@ def restore(workdir: str | os.PathLike[str]) -> Trained:
   Raises:
     UserError: no usable checkpoint.
   """
+  if not pathlib.Path(workdir).is_dir():
+    raise errors.UserError(f'--workdir={workdir}: no such folder')
   mesh = sharding.make_mesh()
   parts: dict[str, Any] = {}
 
-  def targets(meta: Mapping[str, Any]) -> dict[str, Any]:
-    config = ml_collections.ConfigDict(meta['config'])
+  def targets(stored: Mapping[str, Any]) -> dict[str, Any]:
     try:
-      model = factory.build(
-        config.model, meta['perspectives'], meta['features']
-      )
-    except (KeyError, AttributeError) as e:
+      meta = meta_lib.CheckpointMeta.from_json(stored)
+      config = ml_collections.ConfigDict(meta.config)
+      model = factory.build(config.model, meta.spec)
+    except (KeyError, AttributeError, TypeError) as e:
       raise checkpoint_lib.CheckpointError(
         f'{workdir}: was trained by another version of this software; its'
-        f' configuration lacks {" ".join(str(e).split())}'
+        f' metadata lacks {" ".join(str(e).split())}'
       ) from None
-    table = factory.example_table(meta['perspectives'], meta['features'])
-    fitted = checksums.shapes(meta, 'fitted', sharding.replicated(mesh))
+    parts.update(
+      config=config,
+      spec=meta.spec,
+      model=model,
+      data_fingerprint=meta.data_fingerprint,
+    )
+    fitted = checksums.shapes(stored, 'fitted', sharding.replicated(mesh))
+    table = factory.example_table(meta.spec)
     boxed = jax.eval_shape(
       model.init,
       jax.random.key(0),
       table,
       table,
-      graph=fitted_lib.graph_of(fitted),
+      graph=preprocessing.graph_of(fitted),
     )
     shardings = sharding.state_shardings(boxed, mesh)
-    kinds = factory.transform_kinds(config.model, meta['perspectives'])
-    parts.update(config=config, model=model, kinds=kinds)
     return {
       'params': jax.tree.map(
         lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
@@ -102,20 +103,14 @@ def restore(workdir: str | os.PathLike[str]) -> Trained:
       **({'fitted': fitted} if fitted else {}),
     }
 
-  if not pathlib.Path(workdir).is_dir():
-    raise errors.UserError(f'--workdir={workdir}: no such folder')
   checkpoints = checkpoint_lib.Checkpoints(workdir, read_only=True)
   restored = checkpoints.restore(targets, prefer_best=True)
   return Trained(
     **parts,
-    perspectives=restored.meta['perspectives'],
-    feature_sizes=restored.meta['features'],
     params=restored.items['params'],
-    fitted=jax.device_get(restored.items.get('fitted', {})),
-    attribute_names=restored.meta['attribute_names'],
+    fitted=multihost.fetch(restored.items.get('fitted', {})),
     step=restored.step,
     mesh=mesh,
-    data_fingerprint=restored.meta['data_fingerprint'],
   )
 
 
@@ -134,15 +129,15 @@ def node_vectors(
     UserError: no usable checkpoint, or its model takes no attribute lists.
   """
   trained = restore(workdir)
-  if fitted_lib.GRAPH not in trained.fitted:
+  if not trained.spec.takes_attribute_lists:
     raise errors.UserError(
       f'--workdir={workdir}: its model has no attribute graph; train with'
       ' --config.model.attribute.encoder=gcn'
     )
   vectors = trained.model.apply(
     {'params': trained.params},
-    fitted_lib.graph_of(trained.fitted),
+    preprocessing.graph_of(trained.fitted),
     method='node_vectors',
   )
-  names = trained.attribute_names
+  names = list(trained.spec.attribute_names)
   return names, np.asarray(vectors, np.float32)[: len(names)]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-import os
-import pathlib
 from typing import Any
 
 import jax
@@ -15,6 +13,7 @@ import numpy as np
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.graph import co_occurrence
+from morning_jax.graph import edge_weights
 
 _TRAIN = 'train'
 
@@ -32,6 +31,7 @@ class AttributeGraph:
     edges_Ex2: int32 node pairs (i, j) with i < j, no pair twice; any order.
     weight_E: float32, positive and finite.
     vectors_VxD: float32 node vectors computed elsewhere (node2vec), or None.
+    notes: how a file of edges was read, one line each.
 
   Raises:
     GraphError: something of that does not hold, or there is no edge.
@@ -41,6 +41,7 @@ class AttributeGraph:
   edges_Ex2: np.ndarray
   weight_E: np.ndarray
   vectors_VxD: np.ndarray | None = None
+  notes: tuple[str, ...] = ()
 
   def __post_init__(self) -> None:
     _check_edges(self.names_V, self.edges_Ex2, self.weight_E)
@@ -118,25 +119,6 @@ class AttributeGraph:
       n_edge=np.array([num_edges, more_edges], np.int32),
     )
 
-  def save(self, path: str | os.PathLike[str]) -> None:
-    """Writes names, edges and vectors as plain arrays (`.npz`)."""
-    arrays = {k: v for k, v in vars(self).items() if v is not None}
-    with pathlib.Path(path).open('wb') as f:
-      np.savez(f, **arrays)
-
-  @classmethod
-  def load(cls, path: str | os.PathLike[str]) -> AttributeGraph:
-    """Reads what `save` wrote; pickles are refused.
-
-    Raises:
-      GraphError: the file is not such a graph.
-    """
-    try:
-      with np.load(path, allow_pickle=False) as arrays:
-        return cls(**arrays)
-    except (OSError, ValueError, TypeError, EOFError) as e:
-      raise GraphError(f'{path}: not a stored graph ({e})') from None
-
 
 def to_arrays(graph: jraph.GraphsTuple) -> dict[str, np.ndarray]:
   """Returns what a checkpoint keeps of a padded graph; no array is empty."""
@@ -195,7 +177,8 @@ def without_edges(num_nodes: int, *, multiple: int = 128) -> jraph.GraphsTuple:
 
 
 def _label(names_V: np.ndarray, pair: np.ndarray) -> str:
-  return f'{str(names_V[pair[0]])!r} - {str(names_V[pair[1]])!r}'
+  source, target = (errors.quoted(names_V[i], limit=40) for i in pair)
+  return f'{source} - {target}'
 
 
 def _check_edges(
@@ -221,8 +204,8 @@ def _check_edges(
   if loop_E.any():
     row = int(loop_E.argmax())
     raise GraphError(
-      f'attribute graph, edge {row}: {str(names_V[edges_Ex2[row, 0]])!r} is'
-      ' linked to itself'
+      f'attribute graph, edge {row}:'
+      f' {errors.quoted(names_V[edges_Ex2[row, 0]])} is linked to itself'
     )
   good_E = np.isfinite(weight_E) & (weight_E > 0)
   if not good_E.all():
@@ -244,8 +227,8 @@ def _check_once(names_V: np.ndarray, edges_Ex2: np.ndarray) -> None:
   if len(twice):
     row = int(order[twice[0] + 1])
     raise GraphError(
-      f'attribute graph, edge {row}: {_label(names_V, edges_Ex2[row])} stands'
-      ' twice'
+      f'attribute graph, edge {row}: {_label(names_V, edges_Ex2[row])} is'
+      ' there twice'
     )
 
 
@@ -256,14 +239,9 @@ def fold_directions(
   *,
   vectors_VxD: np.ndarray | None = None,
 ) -> AttributeGraph:
-  """Makes an undirected graph of edges that may stand in both directions.
+  """Makes an undirected graph of edges that may be listed in both directions.
 
-  A file in which every edge stands in both directions with one weight is a
-  symmetric listing: the edge keeps that weight. In any other file each row is
-  its own count of co-occurrences, found in the order (source, target): the
-  authors' file lists (5, 166) with 20.57 and (166, 5) with 0.71. eta w^2 is a
-  count (eq. 17) and counts add, so w = sqrt(w1^2 + w2^2); an edge that stands
-  in one direction keeps its weight.
+  See `edge_weights.fold` for their weights.
 
   Args:
     names_V: attribute names.
@@ -272,32 +250,25 @@ def fold_directions(
     vectors_VxD: node vectors of the graph, if any.
 
   Returns:
-    The graph, its edges sorted.
+    The graph, its edges sorted; a note says what became of edges that are
+    listed in both directions.
 
   Raises:
-    GraphError: an index is out of range, an edge leads to its source or stands
-      twice, a weight is not positive and finite, or there is no edge.
+    GraphError: an index is out of range, an edge leads to its source or is
+      there twice, a weight is not positive and finite, or there is no edge.
   """
   edges_Ex2 = np.asarray(edges_Ex2).reshape(-1, 2)
   weight_E = np.asarray(weight_E, np.float32)
   _check_edges(names_V, edges_Ex2, weight_E)
   _check_once(names_V, edges_Ex2)
-  low_E, high_E = edges_Ex2.min(axis=1), edges_Ex2.max(axis=1)
-  key_E = low_E.astype(np.int64) * len(names_V) + high_E
-  _, first, pair_E, rows = np.unique(
-    key_E, return_index=True, return_inverse=True, return_counts=True
+  folded = edge_weights.fold(names_V, edges_Ex2, weight_E)
+  return AttributeGraph(
+    names_V,
+    folded.edges_Ex2,
+    folded.weight_E,
+    vectors_VxD,
+    notes=(folded.note,) if folded.note else (),
   )
-  folded_Ex2 = np.stack([low_E[first], high_E[first]], 1).astype(np.int32)
-  symmetric = bool(
-    (rows == 2).all() and (weight_E == weight_E[first][pair_E]).all()
-  )
-  if symmetric:
-    folded_E = weight_E[first]
-  else:
-    squares = np.bincount(pair_E, weights=np.square(weight_E, dtype=np.float64))
-    folded_E = np.sqrt(squares).astype(np.float32)
-    folded_E = np.where(rows == 1, weight_E[first], folded_E)
-  return AttributeGraph(names_V, folded_Ex2, folded_E, vectors_VxD)
 
 
 def build_graph(
@@ -322,8 +293,11 @@ def build_graph(
   attributes = dataset.attributes
   if attributes is None:
     raise GraphError(
-      f'{dataset.name}: no attributes, so no attribute graph; attributes.csv'
-      ' and account_attributes.csv are needed'
+      errors.in_file(
+        dataset.name,
+        'no attributes, so no attribute graph; attributes.csv and'
+        ' account_attributes.csv are needed',
+      )
     )
   if stored and attributes.edges_Ex2 is not None:
     assert attributes.weight_E is not None
@@ -337,8 +311,11 @@ def build_graph(
   )
   if not counts_VxV.nnz:
     raise GraphError(
-      f'{dataset.name}: the attribute graph is empty; no two attributes occur'
-      f' together in the {len(training_Px2):,} training positives'
+      errors.in_file(
+        dataset.name,
+        'the attribute graph is empty; no two attributes occur together in the'
+        f' {len(training_Px2):,} training positives',
+      )
     )
   edges_Ex2, weight_E = co_occurrence.edges_of(counts_VxV, eta=eta)
   del counts_VxV

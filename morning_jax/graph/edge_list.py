@@ -2,53 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-import csv
+from collections.abc import Iterator, Sequence
 import os
 import pathlib
 
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
+from morning_jax.core import user_files
 from morning_jax.graph import attribute_graph
+from morning_jax.graph import edge_weights
 
 _HEADER = ('source', 'target', 'weight')
 
 
-def _text_rows(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
-  try:
-    with path.open(encoding='utf-8-sig', newline='') as f:
-      if path.suffix.lower() == '.csv':
-        reader = csv.reader(f)
-        for row in reader:
-          yield reader.line_num, row
-      else:
-        for number, line in enumerate(f, 1):
-          yield number, line.split()
-  except (UnicodeDecodeError, csv.Error) as e:
-    raise attribute_graph.GraphError(f'{path}: not a text file ({e})') from None
-
-
-def _sheet_rows(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
-  try:
-    import openpyxl
-  except ImportError:
-    raise attribute_graph.GraphError(
-      f"{path}: spreadsheets need openpyxl: pip install 'morning_jax[release]'"
-    ) from None
-  try:
-    sheet = openpyxl.load_workbook(path, read_only=True, data_only=True).active
-    assert sheet is not None
-    rows = list(sheet.iter_rows(values_only=True))
-  except OSError:
-    raise
-  except Exception as e:
-    # Broken archives and broken XML raise many types.
-    raise attribute_graph.GraphError(
-      f'{path}: not a readable spreadsheet ({e})'
-    ) from None
-  for number, row in enumerate(rows, 1):
-    yield number, ['' if cell is None else str(cell) for cell in row]
+def _cells(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
+  """Yields the number and the cells of each row that is not empty."""
+  suffix = path.suffix.lower()
+  rows: Iterator[tuple[int, Sequence[object]]]
+  if suffix == '.xlsx':
+    rows = user_files.spreadsheet_rows(path, error=attribute_graph.GraphError)
+  elif suffix == '.csv':
+    rows = user_files.csv_rows(path, error=attribute_graph.GraphError)
+  else:
+    lines = user_files.text_lines(path, error=attribute_graph.GraphError)
+    rows = ((number, line.split()) for number, line in lines)
+  for number, row in rows:
+    cells = ['' if cell is None else str(cell).strip() for cell in row]
+    while cells and not cells[-1]:
+      cells.pop()
+    if cells:
+      yield number, cells
 
 
 def _id_text(text: str) -> str:
@@ -61,9 +46,9 @@ def read_edge_list(
 ) -> attribute_graph.AttributeGraph:
   """Reads an edge list: `source target weight`, a header is optional.
 
-  `.xlsx` is read as a spreadsheet's first three columns, `.csv` with commas,
-  anything else by white space (the authors' `attribute_graph.txt`). Attributes
-  stand by id or by name. Edges in both directions are folded
+  `.xlsx` is read as a spreadsheet's first three columns, `.csv` with commas or
+  semicolons, anything else by white space (the authors' `attribute_graph.txt`).
+  Attributes are named by id or by name. Edges in both directions are folded
   (`attribute_graph.fold_directions`).
 
   Args:
@@ -81,32 +66,27 @@ def read_edge_list(
   for column in (attributes.ids_V, attributes.names_V):
     for index, name in enumerate(column.tolist()):
       node_of.setdefault(str(name), index)
-  read = _sheet_rows if path.suffix.lower() == '.xlsx' else _text_rows
   edges: dict[tuple[int, int], int] = {}
   weights: list[float] = []
-  try:
-    for number, cells in read(path):
-      cells = [c.strip() for c in cells]
-      while cells and not cells[-1]:
-        cells.pop()
-      if not cells:
-        continue
-      if not edges and tuple(c.lower() for c in cells) == _HEADER:
-        continue
-      where = f'{path}, row {number}'
-      edge, weight = _edge(cells, node_of, len(attributes.names_V), where)
+  for number, cells in _cells(path):
+    if not edges and tuple(c.lower() for c in cells) == _HEADER:
+      continue
+    try:
+      edge, weight = _edge(cells, node_of, len(attributes.names_V))
       seen = edges.setdefault(edge, number)
       if seen != number:
-        raise attribute_graph.GraphError(
-          f'{where}: the edge from {cells[0]} to {cells[1]} stands already in'
-          f' row {seen}'
+        source, target = (errors.quoted(c, limit=40) for c in cells[:2])
+        raise ValueError(
+          f'the edge from {source} to {target} is already in row {seen}'
         )
-      weights.append(weight)
-  except OSError as e:
-    raise attribute_graph.GraphError(f'{path}: {e.strerror or e}') from None
+    except ValueError as e:
+      raise attribute_graph.GraphError(
+        errors.in_file(path, str(e), row=number)
+      ) from None
+    weights.append(weight)
   if not edges:
     raise attribute_graph.GraphError(
-      f'{path}: no edges; a row is `source target weight`'
+      errors.in_file(path, 'no edges; a row is `source target weight`')
     )
   return attribute_graph.fold_directions(
     attributes.names_V,
@@ -116,34 +96,28 @@ def read_edge_list(
 
 
 def _edge(
-  cells: list[str], node_of: dict[str, int], num_nodes: int, where: str
+  cells: list[str], node_of: dict[str, int], num_nodes: int
 ) -> tuple[tuple[int, int], float]:
+  """Returns the edge and the weight of a row.
+
+  Raises:
+    ValueError: what is wrong with the row.
+  """
   if len(cells) != 3:
-    raise attribute_graph.GraphError(
-      f'{where}: {len(cells)} columns; a row is `source target weight`'
-    )
+    raise ValueError(f'{len(cells)} columns; a row is `source target weight`')
   nodes = []
   for text in cells[:2]:
     node = node_of.get(text, node_of.get(_id_text(text)))
     if node is None:
+      shown = errors.quoted(text)
       is_number = _id_text(text).lstrip('-').isdigit()
-      raise attribute_graph.GraphError(
-        f'{where}: attribute id {text} is out of range; the {num_nodes:,} known'
-        ' ids are those of attributes.csv'
+      raise ValueError(
+        f'attribute id {shown} is out of range; the {num_nodes:,} known ids are'
+        ' those of attributes.csv'
         if is_number
-        else f'{where}: attribute {text!r} is not in attributes.csv'
+        else f'attribute {shown} is not in attributes.csv'
       )
     nodes.append(node)
   if nodes[0] == nodes[1]:
-    raise attribute_graph.GraphError(
-      f'{where}: an edge from {cells[0]} to itself'
-    )
-  try:
-    weight = float(cells[2])
-  except ValueError:
-    weight = float('nan')
-  if not (np.isfinite(weight) and np.float32(weight) > 0):
-    raise attribute_graph.GraphError(
-      f'{where}: weight {cells[2]!r} is not a positive finite number'
-    )
-  return (nodes[0], nodes[1]), weight
+    raise ValueError(f'an edge from {errors.quoted(cells[0])} to itself')
+  return (nodes[0], nodes[1]), edge_weights.parse(cells[2])

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 import os
 import pathlib
+import re
+from typing import BinaryIO
 
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
+from morning_jax.core import files
+from morning_jax.core import user_files
 from morning_jax.graph import attribute_graph
 
 # Where a bundle keeps vectors of its attributes.
@@ -24,30 +29,35 @@ def write_vectors(
 
   Args:
     path: the file.
-    tokens: what stands before each vector: attribute ids, as the authors do.
+    tokens: what comes before each vector: attribute ids, as the authors do.
     vectors_VxD: float32, written so that reading gives the same numbers.
 
   Raises:
     GraphError: a token is empty or holds white space, or the file can't be
       written.
   """
-  path = pathlib.Path(path)
   for token in tokens:
     if len(str(token).split()) != 1 or str(token) != str(token).strip():
       raise attribute_graph.GraphError(
-        f'{path}: the token {str(token)!r} holds white space, which separates'
-        ' columns in this format; write ids'
+        errors.in_file(
+          path,
+          f'the token {errors.quoted(token)} holds white space, which separates'
+          ' columns in this format; write ids',
+        )
       )
-  draft = path.with_name(f'.{path.name}.draft')
+
+  def write(file: BinaryIO) -> None:
+    file.write(f'{len(vectors_VxD)} {vectors_VxD.shape[1]}\n'.encode())
+    for token, vector in zip(tokens, vectors_VxD, strict=True):
+      numbers = ' '.join(f'{x:.9g}' for x in vector.tolist())
+      file.write(f'{token} {numbers}\n'.encode())
+
   try:
-    with draft.open('w', encoding='utf-8') as f:
-      f.write(f'{len(vectors_VxD)} {vectors_VxD.shape[1]}\n')
-      for token, vector in zip(tokens, vectors_VxD, strict=True):
-        numbers = ' '.join(f'{x:.9g}' for x in vector.tolist())
-        f.write(f'{token} {numbers}\n')
-    draft.replace(path)
+    files.write_whole(path, write)
   except OSError as e:
-    raise attribute_graph.GraphError(f'{path}: {e.strerror or e}') from None
+    raise attribute_graph.GraphError(
+      errors.in_file(path, e.strerror or str(e))
+    ) from None
 
 
 def read_vectors(
@@ -65,57 +75,62 @@ def read_vectors(
     GraphError: a mistake, with file and row.
   """
   path = pathlib.Path(path)
+
+  def mistake(problem: str, row: int | None) -> attribute_graph.GraphError:
+    return attribute_graph.GraphError(errors.in_file(path, problem, row=row))
+
+  lines = user_files.text_lines(path, error=attribute_graph.GraphError)
+  _, first = next(lines, (1, ''))
+  count, size = _header(path, first)
   tokens: dict[str, int] = {}
   vectors: list[np.ndarray] = []
-  try:
-    with path.open(encoding='utf-8-sig') as f:
-      count, size = _header(path, f.readline())
-      for number, line in enumerate(f, 2):
-        cells = line.split()
-        if not cells:
-          continue
-        where = f'{path}, row {number}'
-        if len(cells) != size + 1 or len(tokens) == count:
-          raise attribute_graph.GraphError(
-            f'{where}: expected {count:,} rows of a token and {size} numbers'
-          )
-        try:
-          vector = np.array(cells[1:], np.float32)
-        except ValueError:
-          vector = np.full(size, np.nan, np.float32)
-        if not np.isfinite(vector).all():
-          raise attribute_graph.GraphError(
-            f'{where}: the vector of {cells[0]!r} is not of finite numbers'
-          )
-        if cells[0] in tokens:
-          raise attribute_graph.GraphError(
-            f'{where}: {cells[0]!r} stands already in row {tokens[cells[0]]}'
-          )
-        vectors.append(vector)
-        tokens[cells[0]] = number
-  except UnicodeDecodeError as e:
-    raise attribute_graph.GraphError(
-      f'{path}: not UTF-8 text ({e.reason}); the text format is needed, not'
-      ' the binary one'
-    ) from None
-  except OSError as e:
-    raise attribute_graph.GraphError(f'{path}: {e.strerror or e}') from None
+  for number, line in lines:
+    cells = line.split()
+    if not cells:
+      continue
+    if len(cells) != size + 1 or len(tokens) == count:
+      raise mistake(
+        f'expected {count:,} rows of a token and {size:,} numbers', number
+      )
+    vector = _vector(cells[1:])
+    if not np.isfinite(vector).all():
+      raise mistake(
+        f'the vector of {errors.quoted(cells[0])} is not of finite numbers',
+        number,
+      )
+    seen = tokens.setdefault(cells[0], number)
+    if seen != number:
+      raise mistake(
+        f'{errors.quoted(cells[0])} is already in row {seen}', number
+      )
+    vectors.append(vector)
   if len(tokens) != count:
-    raise attribute_graph.GraphError(
-      f'{path}: row 1 promises {count:,} vectors, {len(tokens):,} follow'
+    raise mistake(
+      f'row 1 promises {count:,} vectors, {len(tokens):,} follow', None
     )
   return list(tokens), np.stack(vectors)
 
 
-def _header(path: pathlib.Path, line: str) -> tuple[int, int]:
+def _vector(cells: list[str]) -> np.ndarray:
+  """Returns the numbers as float32, NaN where they are none."""
   try:
-    count, size = (int(cell) for cell in line.split())
+    with np.errstate(all='ignore'):
+      return np.array(cells, np.float64).astype(np.float32)
   except ValueError:
-    count, size = 0, 0
+    return np.full(len(cells), np.nan, np.float32)
+
+
+def _header(path: pathlib.Path, line: str) -> tuple[int, int]:
+  found = re.fullmatch(r'([0-9]{1,12})\s+([0-9]{1,12})', line.strip())
+  count, size = (int(found[1]), int(found[2])) if found else (0, 0)
   if count < 1 or size < 1:
     raise attribute_graph.GraphError(
-      f'{path}, row 1: {line.strip()[:40]!r}; the word2vec text format begins'
-      ' with the number of vectors and their size'
+      errors.in_file(
+        path,
+        f'{errors.quoted(line.strip(), limit=40)}; the word2vec text format'
+        ' begins with the number of vectors and their size',
+        row=1,
+      )
     )
   return count, size
 
@@ -143,8 +158,11 @@ def read_attribute_vectors(
   row_V = np.array(max(found, key=lambda rows: sum(r >= 0 for r in rows)))
   if (row_V < 0).all():
     raise attribute_graph.GraphError(
-      f'{path}: no token is an id or a name of the attributes; the first is'
-      f' {tokens[0]!r}'
+      errors.in_file(
+        path,
+        'no token is an id or a name of the attributes; the first is'
+        f' {errors.quoted(tokens[0])}',
+      )
     )
   vectors_VxD = vectors[np.maximum(row_V, 0)] * (row_V >= 0)[:, None]
   return vectors_VxD.astype(np.float32), int((row_V < 0).sum())

@@ -28,14 +28,14 @@ class PositiveLists:
       brand.
     rest_rank_P: int32, how many of the candidates below this one are no
       positives of the brand.
-    num_candidates: how many influencers can be drawn.
+    num_candidates: int32, how many influencers can be drawn.
     search_steps: bisections that find a place in the longest list.
   """
 
   start: Array
   candidate_P: Array
   rest_rank_P: Array
-  num_candidates: int = flax.struct.field(pytree_node=False)
+  num_candidates: Array
   search_steps: int = flax.struct.field(pytree_node=False)
 
 
@@ -79,7 +79,7 @@ def make_positive_lists(
     start=start.astype(np.int32),
     candidate_P=candidate_P.astype(np.int32),
     rest_rank_P=rest_rank.astype(np.int32),
-    num_candidates=num_candidates,
+    num_candidates=np.int32(num_candidates),
     search_steps=int(count.max(initial=0)).bit_length(),
   )
 

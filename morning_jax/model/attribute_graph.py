@@ -15,11 +15,9 @@ import jax
 from jax import numpy as jnp
 import jraph
 
+from morning_jax.core import input_spec
 from morning_jax.graph import account_attributes
 from morning_jax.model import encoders
-
-KINDS = ('embedding', 'node2vec', 'gcn', 'gat')
-STARTS = ('learned', 'node2vec')
 
 _ATTENTION_SLOPE = 0.2
 
@@ -165,7 +163,7 @@ class AttributeEncoder(nn.Module):
 
   Attributes:
     num_nodes: V, without padding.
-    kind: 'embedding' (learned vectors, no edges), 'node2vec' (stored vectors,
+    kind: 'lookup' (learned vectors, no edges), 'node2vec' (stored vectors,
       frozen, no edges), 'gcn' or 'gat'.
     features: D of learned vectors; stored ones bring their own.
     start: 'learned' or 'node2vec': where the vectors of 'gcn' and 'gat' start.
@@ -198,7 +196,7 @@ class AttributeEncoder(nn.Module):
     """Returns [nodes, D], where message passing starts; padding rows are 0."""
     rows = graph.nodes.shape[0]
     stored = self.kind == 'node2vec' or (
-      self.kind != 'embedding' and self.start == 'node2vec'
+      self.kind != 'lookup' and self.start == 'node2vec'
     )
     if stored and not graph.nodes.shape[1]:
       raise ValueError('the graph has no node2vec vectors to start from')
@@ -233,13 +231,14 @@ class AttributeEncoder(nn.Module):
     Returns:
       [nodes, D]; padding rows are 0.
     """
-    if self.kind not in KINDS or self.start not in STARTS:
+    kinds, starts = input_spec.LIST_ENCODERS, input_spec.STARTS
+    if self.kind not in kinds or self.start not in starts:
       raise ValueError(
-        f'kind {self.kind!r} is one of {KINDS},'
-        f' start {self.start!r} of {STARTS}'
+        f'kind {self.kind!r} is one of {kinds},'
+        f' start {self.start!r} of {starts}'
       )
     x = self._vectors(graph)
-    if self.kind in ('embedding', 'node2vec'):
+    if self.kind in ('lookup', 'node2vec'):
       return x
     for i in range(self.num_layers):
       options: dict[str, Any] = {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-import difflib
+from collections.abc import Callable
 import functools
 
 import flax.linen as nn
@@ -11,8 +10,7 @@ from jax import numpy as jnp
 import ml_collections
 
 from morning_jax.core import accounts as accounts_lib
-from morning_jax.core import errors
-from morning_jax.data import transforms
+from morning_jax.core import input_spec
 from morning_jax.graph import account_attributes
 from morning_jax.model import attribute_graph
 from morning_jax.model import co_attention
@@ -20,152 +18,22 @@ from morning_jax.model import encoders
 from morning_jax.model import morning
 from morning_jax.model import residual
 
-Perspectives = dict[str, dict[str, str]]  # perspective -> modality -> feature
+_MakeModule = Callable[[], nn.Module]
 
 
-def _known(field: str, value: str, known: tuple[str, ...]) -> str:
-  if value not in known:
-    near = difflib.get_close_matches(str(value), known, n=1)
-    hint = f'; did you mean {near[0]}?' if near else ''
-    raise errors.UserError(
-      f'config.model.{field}: {value!r} is none of {", ".join(known)}{hint}'
-    )
-  return value
-
-
-def choose_perspectives(
-  config: ml_collections.ConfigDict, feature_sizes: Mapping[str, int]
-) -> tuple[Perspectives, list[str]]:
-  """Chooses the perspectives and modalities that take part.
-
-  Args:
-    config: the `model` part of the configuration.
-    feature_sizes: the features that the data set has.
-
-  Returns:
-    What takes part, and a note for each thing asked for that the data lacks.
-
-  Raises:
-    UserError: an unknown name, or nothing is left.
-  """
-  table = accounts_lib.PERSPECTIVES
-  for name in config.perspectives:
-    _known('perspectives', name, tuple(table))
-  for name in config.modalities:
-    _known('modalities', name, ('image', 'text'))
-  chosen: Perspectives = {}
-  notes = []
-  for perspective, modalities in table.items():
-    if perspective not in config.perspectives:
-      continue
-    wanted = {
-      modality: feature
-      for modality, feature in modalities.items()
-      if modality in (*config.modalities, 'embedding')
-    }
-    if perspective == 'attribute':
-      wanted = _attribute_input(config.attribute.encoder, feature_sizes)
-    present = {m: f for m, f in wanted.items() if f in feature_sizes}
-    if present:
-      chosen[perspective] = present
-    absent = [f for f in wanted.values() if f not in feature_sizes]
-    if absent and present:
-      notes.append(
-        f'{perspective}: the data has no {", ".join(absent)}; the model uses'
-        f' {", ".join(present.values())} alone'
-      )
-    elif absent:
-      notes.append(
-        f'{perspective}: the data has no {" and no ".join(absent)}; the model'
-        ' goes without this perspective'
-      )
-  if not chosen:
-    raise errors.UserError(
-      'config.model: none of the perspectives'
-      f' {", ".join(config.perspectives)} (modalities'
-      f' {", ".join(config.modalities)}) is in the data, which has'
-      f' {", ".join(feature_sizes) or "no features"}'
-    )
-  return chosen, notes
-
-
-def feature_sizes(
-  perspectives: Perspectives, available: Mapping[str, int]
-) -> dict[str, int]:
-  """Returns the sizes of the features that take part.
-
-  Args:
-    perspectives: what takes part.
-    available: feature -> size, of what the data has.
-  """
-  return {
-    feature: available[feature]
-    for modalities in perspectives.values()
-    for feature in modalities.values()
-  }
-
-
-def _attribute_input(
-  encoder: str, feature_sizes: Mapping[str, int]
-) -> dict[str, str]:
-  """Chooses between embeddings computed elsewhere and attribute lists."""
-  _known('attribute.encoder', encoder, ('auto', *attribute_graph.KINDS))
-  embedding = accounts_lib.PERSPECTIVES['attribute']
-  lists = {'list': accounts_lib.ATTRIBUTE_LIST}
-  if encoder not in ('auto', 'embedding'):
-    return lists
-  if accounts_lib.ATTRIBUTE_LIST not in feature_sizes:
-    return dict(embedding)
-  # Without embeddings of accounts, vectors of attributes are learned.
-  has_embedding = embedding['embedding'] in feature_sizes
-  return dict(embedding) if encoder != 'auto' and has_embedding else lists
-
-
-def graph_encoder(config: ml_collections.ConfigDict) -> str:
-  """Returns the kind of encoder of attribute lists that is configured."""
-  kind = config.attribute.encoder
-  return 'gcn' if kind == 'auto' else kind
-
-
-def stored_vectors(config: ml_collections.ConfigDict) -> int:
-  """Returns the width of the node vectors that come with the graph, or 0.
-
-  Args:
-    config: the `model` part of the configuration.
-  """
-  kind, settings = graph_encoder(config), config.attribute
-  stored = kind != 'embedding' and 'node2vec' in (kind, settings.start)
-  return settings.dimensions if stored else 0
-
-
-def _graph_tower(
+def _graph_perspective(
   config: ml_collections.ConfigDict,
-  num_attributes: int,
-  encoder: Callable[[], nn.Module],
-) -> Callable[[], nn.Module]:
+  spec: input_spec.InputSpec,
+  encoder: _MakeModule,
+) -> _MakeModule:
   settings = config.attribute
-  kind = graph_encoder(config)
-  _known('attribute.start', settings.start, attribute_graph.STARTS)
-  if settings.layers < 1 or settings.heads < 1 or settings.dimensions < 1:
-    raise errors.UserError(
-      'config.model.attribute: layers, heads and dimensions are at least 1'
-    )
-  if kind == 'gat' and settings.dimensions % settings.heads:
-    raise errors.UserError(
-      f'config.model.attribute: {settings.heads} heads do not divide'
-      f' {settings.dimensions} dimensions'
-    )
-  if not 0 <= settings.edge_dropout < 1:
-    raise errors.UserError(
-      f'config.model.attribute.edge_dropout={settings.edge_dropout} is not in'
-      ' [0, 1)'
-    )
+  assert spec.attribute_encoder is not None
   return functools.partial(
     morning.GraphPerspective,
     nodes=functools.partial(
       attribute_graph.AttributeEncoder,
-      num_nodes=num_attributes,
-      kind=kind,
+      num_nodes=spec.num_attributes,
+      kind=spec.attribute_encoder,
       features=settings.dimensions,
       start=settings.start,
       freeze=settings.freeze,
@@ -180,30 +48,22 @@ def _graph_tower(
 
 
 def _initializer(kind: str, scale: float) -> encoders.Initializer:
-  _known('init', kind, ('normal', 'uniform'))
   if kind == 'normal':
     return nn.initializers.normal(scale)
   return encoders.uniform(scale)
 
 
-def _check_widths(config: ml_collections.ConfigDict) -> dict[str, tuple]:
-  widths = {
+def _widths(config: ml_collections.ConfigDict) -> dict[str, tuple[int, ...]]:
+  return {
     'image': tuple(config.image_widths),
     'text': tuple(config.text_widths),
     'embedding': tuple(config.attribute_widths),
   }
-  for name, value in widths.items():
-    if not value or min(value) < 1:
-      raise errors.UserError(
-        f'config.model: the {name} widths {value} must be positive, and one at'
-        ' least'
-      )
-  return widths
 
 
 def _residual_encoders(
   config: ml_collections.ConfigDict,
-) -> dict[str, Callable[[], nn.Module]]:
+) -> dict[str, _MakeModule]:
   return {
     modality: functools.partial(
       residual.ResidualEncoder,
@@ -214,19 +74,14 @@ def _residual_encoders(
       hidden_dropout=config.hidden_dropout,
       dtype=jnp.dtype(config.dtype),
     )
-    for modality, widths in _check_widths(config).items()
+    for modality, widths in _widths(config).items()
   }
 
 
 def _paper_encoders(
   config: ml_collections.ConfigDict,
-) -> dict[str, Callable[[], nn.Module]]:
-  widths = _check_widths(config)
-  if widths['image'][-1] != widths['text'][-1]:
-    raise errors.UserError(
-      f'config.model: image_widths {widths["image"]} and text_widths'
-      f' {widths["text"]} must end alike, as their outputs are multiplied'
-    )
+) -> dict[str, _MakeModule]:
+  widths = _widths(config)
   kernel_init = _initializer(config.init, config.init_scale)
   encoder = functools.partial(
     encoders.Encoder,
@@ -246,60 +101,46 @@ def _paper_encoders(
   }
 
 
+# model.encoder -> encoders of the modalities, and how they are combined.
+_ENCODERS = {
+  'paper': (_paper_encoders, 'product'),
+  'residual': (_residual_encoders, 'concatenate'),
+}
+
+
 def build(
-  config: ml_collections.ConfigDict,
-  perspectives: Perspectives,
-  feature_sizes: Mapping[str, int],
+  config: ml_collections.ConfigDict, spec: input_spec.InputSpec
 ) -> morning.Morning:
   """Builds the model.
 
   Args:
-    config: the `model` part of the configuration.
-    perspectives: what takes part.
-    feature_sizes: feature -> size, of what takes part.
+    config: the `model` part of a checked configuration.
+    spec: what takes part.
 
   Returns:
     The module.
-
-  Raises:
-    UserError: widths that don't fit together, or unknown values.
   """
-  for field in ('layer_dropout', 'drop_connect', 'hidden_dropout'):
-    if not 0 <= config[field] < 1:
-      raise errors.UserError(
-        f'config.model.{field}={config[field]} is not in [0, 1)'
-      )
-  _known('dtype', config.dtype, ('float32', 'bfloat16'))
-  kinds = {
-    'paper': (_paper_encoders, 'product'),
-    'residual': (_residual_encoders, 'concatenate'),
-  }
-  make, combine = kinds[_known('encoder', config.encoder, tuple(kinds))]
+  make, combine = _ENCODERS[config.encoder]
   modality_encoders = make(config)
-  towers: dict[str, Callable[[], nn.Module]] = {}
-  for perspective, features in perspectives.items():
-    if 'list' in features:
-      towers[perspective] = _graph_tower(
-        config,
-        feature_sizes[features['list']],
-        modality_encoders['embedding'],
-      )
-    else:
+  towers: dict[str, _MakeModule] = {}
+  for perspective, features in spec.perspectives.items():
+    if features:
       towers[perspective] = functools.partial(
         morning.Perspective,
         features=features,
         encoders=modality_encoders,
         combine=combine,
       )
-  variant = _known(
-    'co_attention', config.co_attention, ('paper', 'release', 'none')
-  )
+    else:
+      towers[perspective] = _graph_perspective(
+        config, spec, modality_encoders['embedding']
+      )
   attention = None
   # With one of the two alone there is nothing to attend to.
-  if variant != 'none' and {'content', 'audience'} <= set(perspectives):
+  if config.co_attention != 'none' and {'content', 'audience'} <= set(towers):
     attention = functools.partial(
       co_attention.CoAttention,
-      variant=variant,
+      variant=config.co_attention,
       kernel_init=_initializer(config.init, config.init_scale),
       bias_init=_initializer(config.init, config.gate_bias_scale),
       dtype=jnp.dtype(config.dtype),
@@ -307,38 +148,15 @@ def build(
   return morning.Morning(towers=towers, attention=attention)
 
 
-def example_table(
-  perspectives: Perspectives, feature_sizes: Mapping[str, int]
-) -> accounts_lib.AccountTable:
+def example_table(spec: input_spec.InputSpec) -> accounts_lib.AccountTable:
   """Makes a table of one account, whose shapes initialise the model."""
-  features = [f for m in perspectives.values() for f in m.values()]
   held = None
-  if accounts_lib.ATTRIBUTE_LIST in features:
-    features.remove(accounts_lib.ATTRIBUTE_LIST)
+  if spec.takes_attribute_lists:
     held = account_attributes.HeldAttributes(
       index=jnp.zeros((1, 1), jnp.int32), weight=jnp.zeros((1, 1))
     )
   return accounts_lib.AccountTable(
-    features={f: jnp.zeros((1, feature_sizes[f])) for f in features},
-    present={f: jnp.ones((1,), bool) for f in features},
+    features={f: jnp.zeros((1, n)) for f, n in spec.feature_sizes.items()},
+    present={f: jnp.ones((1,), bool) for f in spec.feature_sizes},
     held=held,
   )
-
-
-def transform_kinds(
-  config: ml_collections.ConfigDict, perspectives: Perspectives
-) -> dict[str, str]:
-  """Returns the transform of each feature that takes part: feature -> kind.
-
-  Raises:
-    UserError: a transform is unknown.
-  """
-  return {
-    feature: 'none'
-    if modality == 'list'
-    else _known(
-      f'transforms.{modality}', config.transforms[modality], transforms.KINDS
-    )
-    for modalities in perspectives.values()
-    for modality, feature in modalities.items()
-  }

@@ -51,8 +51,18 @@ class Progress:
       disable=not multihost.is_first(),
     )
 
-  def advance(self, units: int, **values: str) -> None:
-    """Counts units done, and shows values beside the bar."""
+  def advance(
+    self, units: int, *, left: int | None = None, **values: str
+  ) -> None:
+    """Counts units done, and shows values beside the bar.
+
+    Args:
+      units: that are done since the last call.
+      left: how many remain, where that is not what was left before.
+      **values: to show.
+    """
+    if left is not None:
+      self._bar.total = self._bar.n + units + left
     if values:
       self._bar.set_postfix(values, refresh=False)
     self._bar.update(units)

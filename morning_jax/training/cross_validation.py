@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import pathlib
+from typing import Any
 
 import ml_collections
 
 from morning_jax.checkpoint import workdir as workdir_lib
-from morning_jax.data import pipeline
+from morning_jax.core import multihost
+from morning_jax.data import dataset as dataset_lib
 from morning_jax.evaluation import tables
 from morning_jax.reporting import console
+from morning_jax.training import termination as termination_lib
 from morning_jax.training import train
 
 
@@ -28,19 +31,25 @@ def cross_validate(
     Whether all folds are finished; False after a SIGTERM.
   """
   workdir = pathlib.Path(workdir).resolve()
-  dataset = pipeline.load(config.data)
-  folds = []
-  for index in range(config.data.folds):
-    # A plain copy would share the parts, and the caller's would change.
-    fold_config = config.copy_and_resolve_references()
-    fold_config.data.fold = index
-    console.say(f'\n== fold {index + 1} of {config.data.folds}')
-    outcome = train.train(
-      fold_config, workdir / f'fold-{index + 1}', dataset=dataset
-    )
-    if not outcome.finished:
-      return False
-    folds.append(outcome.metrics['test'])
+  dataset = dataset_lib.load(config.data)
+  count = config.data.folds
+  folds: list[dict[str, Any]] = []
+  with termination_lib.remembered() as termination:
+    for index in range(count):
+      # Also one that came while a fold was evaluated in the end.
+      if folds and multihost.any_of(termination.requested):
+        console.say(f'stopped by SIGTERM after fold {index} of {count}')
+        return False
+      # A plain copy would share the parts, and the caller's would change.
+      fold_config = config.copy_and_resolve_references()
+      fold_config.data.fold = index
+      console.say(f'\n== fold {index + 1} of {count}')
+      outcome = train.train(
+        fold_config, workdir / f'fold-{index + 1}', dataset=dataset
+      )
+      if not outcome.finished:
+        return False
+      folds.append(outcome.metrics['test'])
   table, summary = tables.of_folds(folds)
   workdir_lib.write_metrics(
     workdir / workdir_lib.METRICS_FILE,

@@ -30,6 +30,7 @@ class TrainingData:
     brand_P: brand of each positive.
     candidate_P: influencer of each positive.
     category_B: category of each training brand; -1 where unknown.
+    num_positives: how many positives there are; arrays may be padded.
     graph: the attribute graph, where the model takes it.
   """
 
@@ -40,6 +41,7 @@ class TrainingData:
   brand_P: jax.Array
   candidate_P: jax.Array
   category_B: jax.Array
+  num_positives: jax.Array
   graph: Any = None
 
 
@@ -69,8 +71,8 @@ def put_data(
     num_candidates=len(split.candidate_row_M),
   )
 
-  def put(x: np.ndarray) -> jax.Array:
-    return sharding.put(x.astype(np.int32), replicated)
+  def put(x: Any) -> jax.Array:
+    return sharding.put(np.asarray(x, np.int32), replicated)
 
   return TrainingData(
     table=sharding.put_rows(table, mesh)
@@ -82,6 +84,7 @@ def put_data(
     brand_P=put(split.brand_P),
     candidate_P=put(split.candidate_P),
     category_B=put(split.category_B),
+    num_positives=put(np.int32(len(split.brand_P))),
     graph=sharding.put_large(graph, mesh),
   )
 

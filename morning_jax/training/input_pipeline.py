@@ -6,7 +6,6 @@ is changes where the numbers lie and not the numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 import pathlib
 
 from jax.sharding import Mesh
@@ -14,48 +13,23 @@ import ml_collections
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
-from morning_jax.core import errors
+from morning_jax.core import input_spec
 from morning_jax.core import multihost
-from morning_jax.data import pipeline
+from morning_jax.data import preprocessing
 from morning_jax.data import splits
-from morning_jax.data import transforms
 from morning_jax.data.records import store
 from morning_jax.data.records import stream
 from morning_jax.training import sampler
-
-_DEVICE, _STREAM = 'device', 'stream'
-
-
-def check(config: ml_collections.ConfigDict) -> None:
-  """Checks the fields that say where accounts lie.
-
-  Raises:
-    UserError: names the field and what would be right, or JAX is set up so
-      that the host can't tell who is in a batch.
-  """
-  data = config.data
-  if data.placement not in (_DEVICE, _STREAM):
-    raise errors.UserError(
-      f'config.data.placement={data.placement!r} is neither {_DEVICE} nor'
-      f' {_STREAM}'
-    )
-  for field in ('stream_mib', 'stream_threads'):
-    if data[field] < 1:
-      raise errors.UserError(
-        f'config.data.{field}={data[field]} must be at least 1'
-      )
-  if data.placement == _STREAM:
-    sampler.host_device()
+from morning_jax.training import schedule as schedule_lib
 
 
 def open_table(
   config: ml_collections.ConfigDict,
+  spec: input_spec.InputSpec,
+  fitted: preprocessing.Fitted,
   dataset: accounts_lib.Dataset,
-  data_fingerprint: str,
   *,
-  kinds: Mapping[str, str],
-  fitted: Mapping[str, transforms.Fitted],
-  attribute_names: list[str],
+  data_fingerprint: str,
   workdir: pathlib.Path,
 ) -> accounts_lib.AccountTable | store.AccountRecords:
   """Collects the accounts, or opens them on disk.
@@ -64,11 +38,10 @@ def open_table(
 
   Args:
     config: the whole configuration.
+    spec: what takes part.
+    fitted: what was fitted to the training accounts.
     dataset: the data set.
     data_fingerprint: of the data set.
-    kinds: feature -> kind of transform.
-    fitted: what was fitted to the training accounts.
-    attribute_names: of the model's attributes, in order.
     workdir: where they go if the configuration names no folder.
 
   Returns:
@@ -77,22 +50,18 @@ def open_table(
   Raises:
     UserError: they can't be written, or are damaged.
   """
-  if config.data.placement == _DEVICE:
-    return pipeline.account_table(
-      dataset, kinds, fitted, attribute_names=attribute_names
-    )
+  if config.data.placement == 'device':
+    return preprocessing.account_table(spec, fitted, dataset)
   place = pathlib.Path(config.data.stream_dir or workdir / 'stream').resolve()
   made_from = store.fingerprint(
-    data_fingerprint, kinds, fitted, attribute_names
+    data_fingerprint, spec.transforms, fitted, list(spec.attribute_names)
   )
 
   def write() -> None:
     store.write(
       place,
       made_from,
-      pipeline.account_rows(
-        dataset, kinds, fitted, attribute_names=attribute_names
-      ),
+      preprocessing.account_rows(spec, fitted, dataset),
       len(dataset.accounts),
     )
 
@@ -104,23 +73,16 @@ def open_table(
   return store.AccountRecords(place, made_from)
 
 
-def steps_per_dispatch(
-  config: ml_collections.ConfigDict, table: accounts_lib.Rows, period: int
+def most_steps(
+  config: ml_collections.ConfigDict, table: accounts_lib.Rows
 ) -> int:
-  """Divides the steps between two evaluations into dispatches.
-
-  Each length is another program to compile, so some more dispatches than needed
-  are taken where that makes all equal; else the last of a period is shorter.
+  """Returns how many steps a dispatch may have.
 
   Args:
     config: the whole configuration.
     table: what `open_table` returned.
-    period: steps from one evaluation to the next.
-
-  Returns:
-    The steps of a dispatch.
   """
-  most = config.train.steps_per_call
+  most: int = config.train.steps_per_call
   if isinstance(table, store.AccountRecords):
     drawn = config.train.negatives if config.loss.kind == 'triplet' else 0
     fitting = stream.steps_that_fit(
@@ -129,9 +91,7 @@ def steps_per_dispatch(
       mebibytes=config.data.stream_mib,
     )
     most = min(most, fitting)
-  fewest = -(-period // most)
-  equal = (n for n in range(fewest, 2 * fewest) if period % n == 0)
-  return -(-period // next(equal, fewest))
+  return most
 
 
 def open_stream(
@@ -141,8 +101,7 @@ def open_stream(
   mesh: Mesh,
   *,
   steps_per_epoch: int,
-  num_steps: int,
-  next_stop: Callable[[int], int],
+  schedule: schedule_lib.Schedule,
 ) -> stream.Stream | None:
   """Prepares to load batches ahead of the device.
 
@@ -152,8 +111,7 @@ def open_stream(
     split: what is trained on.
     mesh: the mesh.
     steps_per_epoch: steps of one epoch.
-    num_steps: steps of the run.
-    next_stop: where the dispatch that starts at a step ends.
+    schedule: where dispatches end.
 
   Returns:
     The stream; None where the accounts lie on device.
@@ -178,7 +136,7 @@ def open_stream(
     table,
     mesh,
     rows_of=rows_of,
-    next_stop=next_stop,
-    num_steps=num_steps,
+    next_stop=schedule.next_stop,
+    num_steps=schedule.num_steps,
     threads=config.data.stream_threads,
   )

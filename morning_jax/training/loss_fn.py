@@ -10,7 +10,6 @@ from jax import numpy as jnp
 import ml_collections
 
 from morning_jax.core import accounts as accounts_lib
-from morning_jax.core import errors
 from morning_jax.core import sharding
 from morning_jax.losses import negative_sampling
 from morning_jax.losses import pairwise
@@ -18,7 +17,6 @@ from morning_jax.losses import ring
 from morning_jax.losses import ring_logsumexp
 from morning_jax.model import morning
 from morning_jax.training import device_data
-from morning_jax.training import sampler
 
 # Weights of the mean scores in the released program's extra term.
 _SCORE_WEIGHTS = {'content': 0.01, 'audience': 0.02, 'attribute': 0.01}
@@ -30,40 +28,15 @@ def make_loss(
   """Makes the loss of a batch from the `loss` and `train` configuration.
 
   Args:
-    config: the whole configuration.
+    config: the whole configuration, checked.
     ring_unroll: blocks of scores in one loop body, where devices form a ring.
 
   Returns:
     A function of (model, params, data, batch, dropout key) that returns the
     loss parts.
-
-  Raises:
-    UserError: the loss is unknown, or a number is out of range.
   """
   loss = config.loss
   margins = loss.margins.to_dict()
-  if loss.variant not in ('paper', 'release'):
-    raise errors.UserError(
-      f'config.loss.variant={loss.variant!r} is neither paper nor release'
-    )
-  if loss.kind not in ('triplet', 'all_pairs'):
-    raise errors.UserError(
-      f'config.loss.kind={loss.kind!r} is neither triplet nor all_pairs'
-    )
-  if loss.sharding not in ('ring', 'none'):
-    raise errors.UserError(
-      f'config.loss.sharding={loss.sharding!r} is neither ring nor none'
-    )
-  if loss.dtype not in ('float32', 'bfloat16'):
-    raise errors.UserError(
-      f'config.loss.dtype={loss.dtype!r} is neither float32 nor bfloat16'
-    )
-  if config.train.negatives < 1:
-    raise errors.UserError('config.train.negatives must be at least 1')
-  if loss.category_weight < 0:
-    raise errors.UserError('config.loss.category_weight must not be below 0')
-  if loss.temperature <= 0:
-    raise errors.UserError('config.loss.temperature must be above 0')
 
   def of_batch(
     model: morning.Morning,
@@ -155,7 +128,7 @@ def of_positives(
 
   Returns:
     A function of (model, params, data, positives of the batch, key of the
-    step) that returns the loss parts.
+    negatives, key of dropout) that returns the loss parts.
   """
 
   def loss(
@@ -163,9 +136,9 @@ def of_positives(
     params: Any,
     data: device_data.TrainingData,
     positive_P: jax.Array,
-    key: jax.Array,
+    negative_key: jax.Array,
+    dropout_key: jax.Array,
   ) -> pairwise.Parts:
-    negative_key, dropout_key = sampler.step_keys(key)
     batch = device_data.gather(config, data, positive_P, negative_key)
     return of_batch(model, params, data, batch, dropout_key)
 

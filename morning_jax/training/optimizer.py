@@ -1,17 +1,20 @@
-"""Optimizers and learning rate schedules; optax lives only here."""
+"""Optimizers and learning rate schedules."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import jax
 from jax import numpy as jnp
 import ml_collections
+import numpy as np
 import optax
 
 from morning_jax.core import errors
 
 _MOST_STEPS = 2**31 - 1  # 32 bits on device
+_RATES = 1 << 16  # learning rates that are computed at a time
 
 
 def _scale_by_adam_tf1(
@@ -54,15 +57,12 @@ def make_schedule(
   """Builds the learning rate as a function of the step.
 
   Args:
-    config: the `optimizer` part of the configuration.
+    config: the `optimizer` part of a checked configuration.
     steps_per_epoch: steps of one epoch.
     num_steps: steps of the whole run.
 
   Returns:
     step -> learning rate.
-
-  Raises:
-    UserError: the schedule is unknown.
   """
   if config.schedule == 'constant':
     return optax.constant_schedule(config.learning_rate)
@@ -71,55 +71,72 @@ def make_schedule(
     return optax.exponential_decay(
       config.learning_rate, every, config.decay_rate, staircase=True
     )
-  if config.schedule == 'cosine':
-    warmup = round(config.warmup * num_steps)
-    return optax.warmup_cosine_decay_schedule(
-      init_value=0.0 if warmup else config.learning_rate,
-      peak_value=config.learning_rate,
-      warmup_steps=warmup,
-      decay_steps=max(num_steps, warmup + 1),
-    )
-  raise errors.UserError(
-    f'config.optimizer.schedule={config.schedule!r} is none of constant,'
-    ' exponential, cosine'
+  warmup = round(config.warmup * num_steps)
+  return optax.warmup_cosine_decay_schedule(
+    init_value=0.0 if warmup else config.learning_rate,
+    peak_value=config.learning_rate,
+    warmup_steps=warmup,
+    decay_steps=max(num_steps, warmup + 1),
   )
 
 
 def make_optimizer(
-  config: ml_collections.ConfigDict, schedule: optax.Schedule
+  config: ml_collections.ConfigDict,
 ) -> optax.GradientTransformation:
-  """Builds the optimizer.
+  """Builds the optimizer, all but its learning rate.
 
   Args:
-    config: the `optimizer` part of the configuration.
-    schedule: the learning rate.
+    config: the `optimizer` part of a checked configuration.
 
   Returns:
-    The transformation of gradients to updates. Weight decay is decoupled and
-    touches weight matrices alone.
-
-  Raises:
-    UserError: the optimizer is unknown.
+    The transformation of gradients to directions, which a step follows
+    downwards as far as its learning rate says (`step.update`). Weight decay is
+    decoupled and touches weight matrices alone.
   """
-  if config.name == 'adam':
-    scale = optax.scale_by_adam(eps=config.epsilon)
-  elif config.name == 'adam_tf1':
+  if config.name == 'adam_tf1':
     scale = _scale_by_adam_tf1(config.epsilon)
   else:
-    raise errors.UserError(
-      f'config.optimizer.name={config.name!r} is none of adam, adam_tf1'
+    scale = optax.scale_by_adam(eps=config.epsilon)
+  if not config.weight_decay:
+    return scale
+  return optax.chain(
+    scale,
+    optax.add_decayed_weights(
+      config.weight_decay,
+      mask=lambda params: jax.tree_util.tree_map_with_path(
+        lambda path, _: _is_kernel(path), params
+      ),
+    ),
+  )
+
+
+class LearningRates:
+  """The learning rates of a run's steps, as NumPy arrays.
+
+  They are computed many at a time, so that asking for some does not wait for
+  what the device is at.
+  """
+
+  def __init__(self, schedule: optax.Schedule):
+    """Takes a function from the step to the learning rate."""
+    self._block = functools.lru_cache(maxsize=2)(
+      functools.partial(_rates_of_block, schedule)
     )
-  steps = [scale]
-  if config.weight_decay:
-    steps.append(
-      optax.add_decayed_weights(
-        config.weight_decay,
-        mask=lambda params: jax.tree_util.tree_map_with_path(
-          lambda path, _: _is_kernel(path), params
-        ),
-      )
-    )
-  return optax.chain(*steps, optax.scale_by_learning_rate(schedule))
+
+  def __call__(self, start: int, count: int) -> np.ndarray:
+    """Returns float32 [count], of the steps from `start` on."""
+    blocks = range(start // _RATES, (start + count - 1) // _RATES + 1)
+    rates = np.concatenate([self._block(i) for i in blocks])
+    first = start - blocks[0] * _RATES
+    return rates[first : first + count]
+
+
+def _rates_of_block(schedule: optax.Schedule, index: int) -> np.ndarray:
+  # Counted so that a block at the end of what 32 bits hold does not overflow.
+  steps = np.arange(index * _RATES, (index + 1) * _RATES)
+  steps = np.minimum(steps, _MOST_STEPS).astype(np.int32)
+  rates = jnp.asarray(jax.vmap(schedule)(steps), jnp.float32)
+  return np.broadcast_to(np.asarray(rates), steps.shape)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,13 +146,13 @@ class Plan:
   Attributes:
     steps_per_epoch: whole batches in the positives, at least 1.
     num_steps: of the whole run.
-    schedule: step -> learning rate.
-    optimizer: gradients to updates.
+    learning_rates: (first step, count) -> learning rates.
+    optimizer: gradients to directions.
   """
 
   steps_per_epoch: int
   num_steps: int
-  schedule: optax.Schedule
+  learning_rates: LearningRates
   optimizer: optax.GradientTransformation
 
 
@@ -143,15 +160,14 @@ def plan(config: ml_collections.ConfigDict, num_positives: int) -> Plan:
   """Plans a run.
 
   Args:
-    config: the whole configuration.
+    config: the whole configuration, checked.
     num_positives: cooperations that are trained on.
 
   Returns:
     The plan.
 
   Raises:
-    UserError: the optimizer or its schedule is unknown, or the steps are too
-      many to count.
+    UserError: the steps are too many to count.
   """
   steps_per_epoch = max(1, num_positives // config.train.batch_size)
   num_steps = config.train.epochs * steps_per_epoch
@@ -166,6 +182,6 @@ def plan(config: ml_collections.ConfigDict, num_positives: int) -> Plan:
   return Plan(
     steps_per_epoch=steps_per_epoch,
     num_steps=num_steps,
-    schedule=schedule,
-    optimizer=make_optimizer(config.optimizer, schedule),
+    learning_rates=LearningRates(schedule),
+    optimizer=make_optimizer(config.optimizer),
   )

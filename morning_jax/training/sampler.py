@@ -1,6 +1,6 @@
 """Who is in a batch: a pure function of the seed and the step.
 
-The same functions serve where the accounts lie on device and where the host
+The same functions are used where the accounts are on device and where the host
 reads them ahead of the device: threefry gives the same numbers on every
 backend, and all that follows from them is integers.
 """
@@ -16,7 +16,7 @@ from jax import numpy as jnp
 import ml_collections
 import numpy as np
 
-from morning_jax.core import errors
+from morning_jax.core import random_streams
 from morning_jax.core.accounts import Array
 from morning_jax.data import splits
 from morning_jax.losses import negative_sampling
@@ -38,21 +38,34 @@ class Indices:
   influencers: Array
 
 
-def seed_keys(config: ml_collections.ConfigDict) -> tuple[jax.Array, jax.Array]:
-  """Returns the keys of the epochs' order and of the steps."""
-  order_key, step_key = jax.random.split(jax.random.key(config.seed))
-  return order_key, step_key
+@flax.struct.dataclass
+class Keys:
+  """A run's random streams, one for each purpose.
+
+  Attributes:
+    order: of the epochs' orders; an epoch folds in its number.
+    negatives: of the negatives; a step folds in its number.
+    dropout: of dropout; a step folds in its number.
+  """
+
+  order: Array
+  negatives: Array
+  dropout: Array
 
 
-def step_keys(step_key: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """Splits a step's own key into those of the negatives and of dropout."""
-  negative_key, dropout_key = jax.random.split(step_key)
-  return negative_key, dropout_key
+def make_keys(seed: int) -> Keys:
+  """Returns the random streams of a run with a seed."""
+  streams = random_streams.Stream
+  return Keys(
+    order=random_streams.key(seed, streams.EPOCH_ORDER),
+    negatives=random_streams.key(seed, streams.NEGATIVES),
+    dropout=random_streams.key(seed, streams.DROPOUT),
+  )
 
 
 def order_of_epoch(
   config: ml_collections.ConfigDict,
-  order_key: jax.Array,
+  keys: Keys,
   epoch: jax.Array,
   num_positives: int,
 ) -> jax.Array:
@@ -60,7 +73,7 @@ def order_of_epoch(
   if not config.train.shuffle:
     return jnp.arange(num_positives)
   return jax.random.permutation(
-    jax.random.fold_in(order_key, epoch), num_positives
+    jax.random.fold_in(keys.order, epoch), num_positives
   )
 
 
@@ -68,10 +81,10 @@ def places_of_step(
   config: ml_collections.ConfigDict,
   step: jax.Array,
   *,
-  steps_per_epoch: int,
-  num_positives: int,
+  steps_per_epoch: Array,
+  num_positives: Array,
 ) -> jax.Array:
-  """Returns where in its epoch's order a step's positives stand, int [P]."""
+  """Returns where in its epoch's order a step's positives are, int [P]."""
   batch_size = config.train.batch_size
   place = (step % steps_per_epoch) * batch_size
   return (place + jnp.arange(batch_size)) % num_positives
@@ -107,28 +120,6 @@ def of_positives(
   )
 
 
-def host_device() -> jax.Device:
-  """Returns the CPU device that computes for the host.
-
-  Raises:
-    UserError: JAX is set up so that it can't compute what the accelerator
-      would.
-  """
-  kind = jax.random.key_impl(jax.random.key(0))
-  if kind != 'threefry2x32':
-    raise errors.UserError(
-      "config.data.placement='stream' needs JAX_DEFAULT_PRNG_IMPL=threefry2x32:"
-      f' {kind} draws other numbers on the host than on the device'
-    )
-  try:
-    return jax.local_devices(backend='cpu')[0]
-  except RuntimeError:
-    raise errors.UserError(
-      "config.data.placement='stream' computes indices on the CPU, which"
-      ' JAX_PLATFORMS rules out; add ",cpu" to it'
-    ) from None
-
-
 def make_on_host(
   config: ml_collections.ConfigDict,
   split: splits.Split,
@@ -147,11 +138,8 @@ def make_on_host(
 
   Returns:
     A function from a step to its indices, NumPy arrays.
-
-  Raises:
-    UserError: see `host_device`.
   """
-  cpu = host_device()
+  cpu = jax.local_devices(backend='cpu')[0]
   num_positives = len(split.brand_P)
   lists = negative_sampling.make_positive_lists(
     split.brand_P,
@@ -159,12 +147,12 @@ def make_on_host(
     num_brands=len(split.brand_row_B),
     num_candidates=len(split.candidate_row_M),
   )
-  lists, brand_P, candidate_P, order_key, step_key = jax.device_put(
+  lists, brand_P, candidate_P, keys = jax.device_put(
     (
       lists,
       split.brand_P.astype(np.int32),
       split.candidate_P.astype(np.int32),
-      *seed_keys(config),
+      make_keys(config.seed),
     ),
     cpu,
   )
@@ -172,11 +160,11 @@ def make_on_host(
   # The epoch that ends and the one that begins.
   @functools.lru_cache(maxsize=2)
   def order(epoch: int) -> jax.Array:
-    return ordered(order_key, jax.device_put(np.int32(epoch), cpu))
+    return ordered(keys, jax.device_put(np.int32(epoch), cpu))
 
   @jax.jit
-  def ordered(order_key: jax.Array, epoch: jax.Array) -> jax.Array:
-    return order_of_epoch(config, order_key, epoch, num_positives)
+  def ordered(keys: Keys, epoch: jax.Array) -> jax.Array:
+    return order_of_epoch(config, keys, epoch, num_positives)
 
   @jax.jit
   def indices(
@@ -184,7 +172,7 @@ def make_on_host(
     brand_P: jax.Array,
     candidate_P: jax.Array,
     order_P: jax.Array,
-    step_key: jax.Array,
+    keys: Keys,
     step: jax.Array,
   ) -> Indices:
     positives = order_P[
@@ -195,9 +183,12 @@ def make_on_host(
         num_positives=num_positives,
       )
     ]
-    negative_key, _ = step_keys(jax.random.fold_in(step_key, step))
     return of_positives(
-      config, lists, brand_P[positives], candidate_P[positives], negative_key
+      config,
+      lists,
+      brand_P[positives],
+      candidate_P[positives],
+      jax.random.fold_in(keys.negatives, step),
     )
 
   def on_host(step: int) -> Indices:
@@ -207,7 +198,7 @@ def make_on_host(
         brand_P,
         candidate_P,
         order(step // steps_per_epoch),
-        step_key,
+        keys,
         jax.device_put(np.int32(step), cpu),
       )
     )

@@ -1,8 +1,8 @@
 """Steps of training, many in one dispatch, as a pure function of the state.
 
-Randomness is `fold_in(seed key, step)` and the order of an epoch is
-`fold_in(seed key, epoch)`, so that a run that was stopped and resumed takes
-exactly the steps of one that was not.
+What a step draws is `fold_in(a stream of the seed, step)` and the order of an
+epoch `fold_in(a stream of the seed, epoch)`, so that a run that was stopped and
+resumed takes exactly the steps of one that was not.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ import optax
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import sharding
+from morning_jax.core.accounts import Array
 from morning_jax.losses import pairwise
 from morning_jax.model import morning
 from morning_jax.training import device_data
 from morning_jax.training import loss_fn
 from morning_jax.training import sampler
+from morning_jax.training import step_inputs
 
 
 @flax.struct.dataclass
@@ -41,13 +43,16 @@ def update(
   loss: Callable[[Any], pairwise.Parts],
   optimizer: optax.GradientTransformation,
   state: TrainState,
+  *,
+  learning_rate: Array,
 ) -> tuple[TrainState, pairwise.Parts]:
   """Takes one step down the gradient of a loss of the parameters.
 
   Args:
     loss: parameters -> loss parts.
-    optimizer: turns gradients into updates.
+    optimizer: turns gradients into directions (`optimizer.make_optimizer`).
     state: the state before.
+    learning_rate: how far the step goes.
 
   Returns:
     The state after, and scalars: the loss parts, `loss`, `gradient_norm`.
@@ -58,7 +63,8 @@ def update(
     return pairwise.total(parts), parts
 
   (value, parts), grads = jax.value_and_grad(scalar, has_aux=True)(state.params)
-  updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+  directions, opt_state = optimizer.update(grads, state.opt_state, state.params)
+  updates = jax.tree.map(lambda x: -learning_rate * x, directions)
   new_state = TrainState(
     step=state.step + 1,
     params=optax.apply_updates(state.params, updates),
@@ -76,77 +82,85 @@ def make_run_steps(
   model: morning.Morning,
   optimizer: optax.GradientTransformation,
   *,
-  steps_per_epoch: int,
-  state_shardings: TrainState,
-  mesh: Mesh,
+  state_shardings: Any = None,
 ) -> Callable[..., tuple[TrainState, pairwise.Parts]]:
   """Compiles several steps into one dispatch.
 
+  Sizes, counts, learning rates and orders are arguments, so that one program
+  runs dispatches of any number of steps, and folds of about the same size.
+
   Args:
-    config: the whole configuration.
+    config: the whole configuration, checked.
     model: the model.
-    optimizer: turns gradients into updates.
-    steps_per_epoch: steps of one epoch.
-    state_shardings: how the state lies on the mesh.
-    mesh: the mesh.
+    optimizer: turns gradients into directions.
+    state_shardings: how the state lies on the mesh; None leaves it to the
+      compiler.
 
   Returns:
-    A jitted function of (state, data, batches, length=S) that donates the state
-    and returns the state S steps on, and scalars of each step, [S]. `batches`
-    are the S batches that start at the state's step, or None to gather them
-    from `data.table`. Call it under `jax.set_mesh`.
+    A jitted function of (state, data, inputs, batches) that donates the state
+    and returns the state `inputs.count` steps on, and scalars of each step,
+    [S], zero behind the last one taken. `batches` are the batches of the steps
+    that start at the state's, or None to gather them from `data.table`. Call
+    it under `jax.set_mesh`.
   """
   of_batch = loss_fn.make_loss(config)
-  order_key, step_key = sampler.seed_keys(config)
 
-  @functools.partial(
-    jax.jit,
-    static_argnames='length',
-    donate_argnums=0,
-    out_shardings=(state_shardings, sharding.replicated(mesh)),
-  )
   def run_steps(
     state: TrainState,
     data: device_data.TrainingData,
+    inputs: step_inputs.StepInputs,
     batches: accounts_lib.Batch | None = None,
-    *,
-    length: int,
   ) -> tuple[TrainState, pairwise.Parts]:
-    num_positives = len(data.brand_P)
-    first_epoch = state.step // steps_per_epoch
-    epochs = first_epoch + jnp.arange(-(-length // steps_per_epoch) + 1)
-    if batches is None:
-      order_ExP = jax.vmap(
-        lambda epoch: sampler.order_of_epoch(
-          config, order_key, epoch, num_positives
-        )
-      )(epochs)
+    keys = inputs.keys
 
-    def one_step(
-      state: TrainState, batch: accounts_lib.Batch | None
-    ) -> tuple[TrainState, pairwise.Parts]:
-      if batch is None:
-        places = sampler.places_of_step(
-          config,
-          state.step,
-          steps_per_epoch=steps_per_epoch,
-          num_positives=num_positives,
-        )
-        epoch = state.step // steps_per_epoch - first_epoch
-        positives = order_ExP[epoch, places]
-      key = jax.random.fold_in(step_key, state.step)
-      negative_key, dropout_key = sampler.step_keys(key)
-      if batch is None:
-        batch = device_data.gather(config, data, positives, negative_key)
-      return update(
-        lambda params: of_batch(model, params, data, batch, dropout_key),
-        optimizer,
-        state,
+    def batch_of(i: Array, step: jax.Array) -> accounts_lib.Batch:
+      if batches is not None:
+        batch: accounts_lib.Batch = jax.tree.map(lambda x: x[i], batches)
+        return batch
+      places = sampler.places_of_step(
+        config,
+        step,
+        steps_per_epoch=inputs.steps_per_epoch,
+        num_positives=data.num_positives,
+      )
+      epoch = step // inputs.steps_per_epoch - inputs.first_epoch
+      assert inputs.order_ExP is not None
+      return device_data.gather(
+        config,
+        data,
+        inputs.order_ExP[epoch, places],
+        jax.random.fold_in(keys.negatives, step),
       )
 
-    return jax.lax.scan(one_step, state, batches, length=length)
+    def loss(i: Array, step: jax.Array, params: Any) -> pairwise.Parts:
+      dropout_key = jax.random.fold_in(keys.dropout, step)
+      return of_batch(model, params, data, batch_of(i, step), dropout_key)
 
-  return run_steps
+    def one_step(
+      i: jax.Array, carry: tuple[TrainState, pairwise.Parts]
+    ) -> tuple[TrainState, pairwise.Parts]:
+      state, scalars = carry
+      state, values = update(
+        functools.partial(loss, i, state.step),
+        optimizer,
+        state,
+        learning_rate=inputs.learning_rate_S[i],
+      )
+      return state, {k: v.at[i].set(values[k]) for k, v in scalars.items()}
+
+    parts = jax.eval_shape(loss, 0, state.step, state.params)
+    zero_S = jnp.zeros(inputs.learning_rate_S.shape, jnp.float32)
+    scalars = dict.fromkeys((*parts, 'loss', 'gradient_norm'), zero_S)
+    return jax.lax.fori_loop(0, inputs.count, one_step, (state, scalars))
+
+  if state_shardings is None:
+    return jax.jit(run_steps, donate_argnums=0)
+  mesh = state_shardings.step.mesh
+  return jax.jit(
+    run_steps,
+    donate_argnums=0,
+    out_shardings=(state_shardings, sharding.replicated(mesh)),
+  )
 
 
 def initial_state(

@@ -8,6 +8,7 @@ import pytest
 
 from morning_jax.comparison import results
 from morning_jax.comparison import statistics
+from morning_jax.core import random_streams
 from morning_jax.evaluation import metrics
 
 
@@ -30,13 +31,13 @@ def _brands(rng, count):
 
 
 def _groups(seed, *, brands=9, folds=3, seeds=2):
-  """Results of one method: each repetition deals the brands anew."""
+  """Results of one method: each repetition splits the brands anew."""
   rng = np.random.default_rng(seed)
   groups = []
   for repetition in range(seeds):
-    deal = np.random.default_rng([7, repetition]).permutation(brands)
+    order = np.random.default_rng([7, repetition]).permutation(brands)
     for fold in range(folds):
-      chosen = np.sort(deal[fold::folds])
+      chosen = np.sort(order[fold::folds])
       groups.append(
         results.Group((repetition, fold), chosen, _brands(rng, len(chosen)))
       )
@@ -174,7 +175,7 @@ def test_exchanges_equal_the_definition():
     reference='other',
     resamples=199,
   )['own']
-  rng = np.random.default_rng([0, 7])
+  rng = random_streams.generator(0, random_streams.Stream.RANDOMIZATION_TEST)
   reached = dict.fromkeys(metrics.METRICS, 1)
   for exchanged_B in rng.integers(0, 2, (199, 9)) == 1:
     swapped = [[], []]

@@ -7,7 +7,8 @@ import pytest
 
 from configs import morning as config_lib
 from morning_jax.core import accounts as accounts_lib
-from morning_jax.data import pipeline
+from morning_jax.data import dataset as dataset_lib
+from morning_jax.data import preprocessing
 from morning_jax.data import splits
 from morning_jax.data import transforms
 from morning_jax.data.synthetic import options as world_options
@@ -62,18 +63,20 @@ def test_few_rows_are_finite(rows):
 
 
 def fit(data: accounts_lib.Dataset):
-  split, _ = pipeline.training_split(data)
-  kinds = {'attribute_embedding': 'whiten'}
-  return pipeline.fit_transforms(kinds, data, split, strength=0.75)
+  split, _ = dataset_lib.training_split(data)
+  c = config_lib.get_config('smoke')
+  c.model.perspectives = ('attribute',)
+  spec, _ = dataset_lib.resolve_inputs(data, c.model)
+  return preprocessing.fit(spec, data, split, whitening=0.75, seed=0)
 
 
 def test_no_held_out_account_moves_a_fit():
   data = world_lib.generate(world_options.small())
   c = config_lib.get_config('smoke')
   c.data.folds, c.data.fold = 4, 1
-  data = pipeline.assign_splits(data, c)
+  data = dataset_lib.assign_splits(data, c)
   before = fit(data)['attribute_embedding']
-  split, _ = pipeline.training_split(data)
+  split, _ = dataset_lib.training_split(data)
   seen = np.concatenate([split.brand_row_B, split.candidate_row_M])
   held_out = np.setdiff1d(np.arange(len(data.accounts)), seen)
   assert len(held_out) > 50

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from morning_jax.core import errors
 from morning_jax.evaluation import metrics
 
 NAMES = metrics.METRICS
@@ -200,5 +201,5 @@ def test_padding_is_no_positive():
 
 
 def test_scores_that_are_not_finite_are_an_error():
-  with pytest.raises(FloatingPointError, match='not finite'):
+  with pytest.raises(errors.DivergedError, match='not finite'):
     summary([[1, np.nan, 2]], [[0]])

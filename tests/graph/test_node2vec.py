@@ -11,10 +11,10 @@ from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.data.bundle import bundle
 from morning_jax.graph import attribute_graph
-from morning_jax.graph import link_prediction
 from morning_jax.graph import node2vec
 from morning_jax.graph import skip_gram
 from morning_jax.graph import word2vec_format
+from tests.graph import link_prediction
 
 SMALL = node2vec.Node2Vec(
   length=20, skip_gram=skip_gram.SkipGram(dimensions=16, window=4, epochs=8)
@@ -163,7 +163,7 @@ def test_vectors_survive_the_text_format_in_any_order(tmp_path):
     ('1 2\n10 1 2\n20 1 2\n', 'row 3: expected 1 rows'),
     ('1 2\n10 1 nan\n', "row 2: the vector of '10' is not of finite"),
     ('1 2\n10 1 x\n', "row 2: the vector of '10' is not of finite"),
-    ('2 2\n10 1 2\n10 1 2\n', "row 3: '10' stands already in row 2"),
+    ('2 2\n10 1 2\n10 1 2\n', "row 3: '10' is already in row 2"),
     ('3 2\n10 1 2\n', 'row 1 promises 3 vectors, 1 follow'),
     ('1 2\nzebra 1 2\n', "no token is an id or a name .* is 'zebra'"),
   ],

@@ -11,8 +11,8 @@ import pytest
 from morning_jax.core import errors
 from morning_jax.graph import attribute_graph
 from morning_jax.graph import inspection
-from morning_jax.graph import link_prediction
 from morning_jax.graph import picture
+from tests.graph import link_prediction
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -77,8 +77,8 @@ def test_the_launcher_prints_the_graph_neighbours_and_saves_vectors(tmp_path):
     ('1,9,1.0\n', "row 3: attribute '9' is not in attributes.csv"),
     ('1,2,0\n', "row 3: weight '0' is not a positive finite number"),
     ('1,2,inf\n', "row 3: weight 'inf' is not a positive finite number"),
-    ('0,1,2\n', 'row 3: the edge from 0 to 1 stands already in row 2'),
-    ('3,3,2\n', 'row 3: an edge from 3 to itself'),
+    ('0,1,2\n', "row 3: the edge from '0' to '1' is already in row 2"),
+    ('3,3,2\n', "row 3: an edge from '3' to itself"),
   ],
 )
 def test_a_mistake_in_the_bundle_ends_in_one_line(tmp_path, extra, message):

@@ -356,20 +356,19 @@ def bundle(tmp_path_factory):
 def training(bundle, workdir, **changes):
   """A run at its first step: (run, state), under its mesh."""
   c = runs.config(bundle, loss__hinge_weight=0.1, **changes)
-  run = runs.prepare(c, workdir)
+  run, state = runs.start(c, workdir)
   with jax.set_mesh(run.mesh):
-    yield run, run.start()
+    yield run, state
 
 
 def training_losses(bundle, workdir, steps, **changes):
   with training(bundle, workdir, **changes) as (run, state):
-    _, scalars = run.run_steps(state, run.data, length=steps)
-    return jax.device_get(scalars)
+    return runs.scalars(run, state, steps)
 
 
 def takes_the_ring(bundle, workdir, **changes):
   with training(bundle, workdir, **changes) as (run, state):
-    lowered = run.run_steps.lower(state, run.data, length=1)
+    lowered = run.run_steps.lower(state, run.data, runs.inputs(run, 1))
     return 'collective_permute' in lowered.as_text()
 
 

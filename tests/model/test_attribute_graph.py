@@ -232,7 +232,7 @@ def test_permuting_nodes_and_edges_permutes_the_output(kind):
   assert np.abs(two[:30] - one[:30]).max() > 0.1
 
 
-@pytest.mark.parametrize('kind', ['embedding', 'gcn', 'gat'])
+@pytest.mark.parametrize('kind', ['lookup', 'gcn', 'gat'])
 def test_gradients_reach_every_node_that_an_account_uses(kind):
   encoder = model_lib.AttributeEncoder(num_nodes=30, kind=kind, features=8)
   graph = _random_graph().to_jraph()
@@ -248,7 +248,7 @@ def test_gradients_reach_every_node_that_an_account_uses(kind):
   grad = jax.jit(jax.grad(loss))(params)['params']
   assert (np.abs(grad['vectors'][np.array(used)]).max(axis=1) > 1e-6).all()
   assert (np.abs(grad['unknown']) > 1e-6).all()
-  if kind == 'embedding':
+  if kind == 'lookup':
     others = np.setdiff1d(np.arange(30), used)
     assert not np.any(grad['vectors'][others])
   for leaf in jax.tree.leaves(grad):
@@ -259,7 +259,7 @@ def test_pooling_is_the_mean_and_unknown_where_there_is_none():
   vectors = np.arange(40, dtype=np.float32).reshape(20, 2) ** 2
   lists = [[3], [], list(range(18)), [1, 19]]
   table = _held(lists, 20)
-  encoder = model_lib.AttributeEncoder(num_nodes=20, kind='embedding')
+  encoder = model_lib.AttributeEncoder(num_nodes=20, kind='lookup')
   unknown = jnp.array([-5.0, 7.0])
   rows = jnp.array([2, 1, 3, 0, 1])
   pooled = encoder.apply(

@@ -11,6 +11,7 @@ import pytest
 from configs import morning as config_lib
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
+from morning_jax.core import input_spec
 from morning_jax.model import factory
 from morning_jax.model import morning
 
@@ -44,8 +45,8 @@ def table(count=5, seed=0, missing=()):
 
 
 def make(model_config, sizes=SIZES, seed=0):
-  chosen, notes = factory.choose_perspectives(model_config, sizes)
-  model = factory.build(model_config, chosen, sizes)
+  spec, notes = input_spec.resolve(model_config, sizes)
+  model = factory.build(model_config, spec)
   accounts = table()
   variables = nn.unbox(model.init(jax.random.key(seed), accounts, accounts))
   return model, variables, notes
@@ -131,13 +132,13 @@ def test_what_the_data_lacks_is_said():
   assert set(variables['params']['content']) == {'text'}
   assert len(notes) == 2
   assert 'no content_image; the model uses content_text alone' in notes[0]
-  assert 'goes without this perspective' in notes[1]
+  assert 'runs without this perspective' in notes[1]
 
 
 def test_nothing_left_is_an_error():
   c = config('paper', perspectives=('audience',))
   with pytest.raises(errors.UserError, match='none of the perspectives'):
-    factory.choose_perspectives(c, {'content_text': 5})
+    input_spec.resolve(c, {'content_text': 5})
 
 
 @pytest.mark.parametrize('variant', ['', 'paper'])
@@ -238,26 +239,3 @@ def test_bfloat16_computes_low_and_scores_high():
   encoded = model.apply(variables, table(), role='brand', method='encode')
   for x in encoded.values():
     assert x.dtype == jnp.float32
-
-
-MISTAKES = {
-  'perspectives': (('contnt',), 'did you mean content'),
-  'modalities': (('txt',), 'did you mean text'),
-  'encoder': ('resid', 'residual'),
-  'co_attention': ('papr', 'paper'),
-  'dtype': ('fp32', 'float32'),
-  'hidden_dropout': (1.0, r'not in \[0, 1\)'),
-  'text_widths': ((), 'must be positive'),
-}
-
-
-@pytest.mark.parametrize('field', MISTAKES)
-def test_mistakes_in_the_configuration(field):
-  value, said = MISTAKES[field]
-  with pytest.raises(errors.UserError, match=said):
-    make(config('', **{field: value}))
-
-
-def test_paper_widths_must_meet():
-  with pytest.raises(errors.UserError, match='must end alike'):
-    make(config('paper', text_widths=(8, 5)))

@@ -6,7 +6,6 @@ import os
 import pathlib
 import sys
 
-import jax
 from jax import numpy as jnp
 import numpy as np
 import pytest
@@ -293,9 +292,8 @@ def test_the_models_index_ranks_as_all_its_scores_do(tmp_path):
   bundle = runs.write_bundle(tmp_path / 'bundle')
   # A batch size that divides no block of the catalogue.
   config = runs.config(bundle, evaluation__batch_size=24)
-  run = runs.prepare(config, tmp_path / 'run')
-  with jax.set_mesh(run.mesh):
-    params = run.start().params
+  run, state = runs.start(config, tmp_path / 'run')
+  params = state.params
   brand_row_B = np.asarray(run.data.brand_row_B)
   candidate_row_M = np.asarray(run.data.candidate_row_M)
 

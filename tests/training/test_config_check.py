@@ -33,7 +33,7 @@ def test_every_variant_is_in_range(variant):
     ({'train__batch_size': 0}, 'batch_size=0 must be at least 1'),
     ({'train__epochs': 2**31}, 'epochs=2147483648 must be at most 2147483647'),
     ({'optimizer__warmup': 2.0}, 'warmup=2.0 must be at most 1'),
-    ({'evaluation__every_epochs': 0.0}, 'every_epochs must be above 0'),
+    ({'evaluation__every_epochs': 0.0}, 'every_epochs=0.0 must be above 0'),
     ({'model__image_widths': ('a', 'b')}, 'must be whole numbers, as in'),
     (
       {'loss__kind': 'triplet', 'train__negatives': 10**8},
@@ -42,6 +42,38 @@ def test_every_variant_is_in_range(variant):
   ],
 )
 def test_numbers_out_of_range(fields, message):
+  with pytest.raises(errors.UserError, match=message):
+    config_check.check(changed(**fields))
+
+
+@pytest.mark.parametrize(
+  ('fields', 'message'),
+  [
+    ({'loss__kind': 'pairs'}, "loss.kind: 'pairs' is none of all_pairs, trip"),
+    ({'model__dtype': 'fp32'}, 'none of float32, bfloat16'),
+    ({'model__perspectives': ('contnt',)}, 'did you mean content'),
+    ({'model__modalities': ('txt',)}, 'did you mean text'),
+    ({'model__encoder': 'resid'}, 'did you mean residual'),
+    ({'model__co_attention': 'papr'}, 'did you mean paper'),
+    ({'model__hidden_dropout': 1.0}, r'hidden_dropout=1.0 is not in \[0, 1\)'),
+    ({'model__attribute__encoder': 'gnc'}, 'did you mean gcn'),
+    ({'model__attribute__encoder': 'gcn,'}, "'' is none of auto, embedding"),
+    ({'model__layer_dropout': 1.0}, r'layer_dropout=1.0 is not in \[0, 1\)'),
+    ({'model__image_widths': ()}, 'must be positive, and one at least'),
+    ({'model__image_widths': (10**9, 10**9)}, 'at most 1,048,576 units'),
+    ({'model__image_widths': (2**20, 2**20)}, 'most 2,147,483,647 entries'),
+    (
+      {'model__encoder': 'paper', 'model__text_widths': (4,)},
+      'must end alike',
+    ),
+    (
+      {'model__attribute__encoder': 'gat', 'model__attribute__heads': 3},
+      '3 heads do not divide 128',
+    ),
+    ({'model__initial_weight': 0.0}, 'initial_weight=0.0 must be above 0'),
+  ],
+)
+def test_values_that_no_model_can_have(fields, message):
   with pytest.raises(errors.UserError, match=message):
     config_check.check(changed(**fields))
 

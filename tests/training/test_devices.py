@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from morning_jax.data import pipeline
+from morning_jax.data import dataset as dataset_lib
+from morning_jax.data import preprocessing
 from morning_jax.data import splits
 from morning_jax.evaluation import encode as encode_lib
 from morning_jax.evaluation import evaluate
@@ -23,11 +24,8 @@ def bundle(tmp_path_factory):
 
 def losses_of(c, workdir, steps) -> dict[str, np.ndarray]:
   """Runs some steps and returns every scalar of each."""
-  run = runs.prepare(c, workdir)
-  with jax.set_mesh(run.mesh):
-    state = run.start()
-    _, scalars = run.run_steps(state, run.data, length=steps)
-  return jax.device_get(scalars)
+  run, state = runs.start(c, workdir)
+  return runs.scalars(run, state, steps)
 
 
 VARIANTS = {
@@ -98,9 +96,7 @@ def test_every_mesh_gives_the_losses_of_one_device(
 def test_fully_sharded_state_is_spread_over_all_devices(bundle, tmp_path):
   def largest_share(fsdp: bool) -> dict[str, float]:
     c = runs.config(bundle, mesh__data=4, mesh__model=2, mesh__fsdp=fsdp)
-    run = runs.prepare(c, tmp_path / str(fsdp))
-    with jax.set_mesh(run.mesh):
-      state = run.start()
+    _, state = runs.start(c, tmp_path / str(fsdp))
     return {
       jax.tree_util.keystr(path): max(
         s.data.size for s in leaf.addressable_shards
@@ -173,8 +169,8 @@ def test_scores_do_not_depend_on_the_batch_size(bundle, tmp_path):
   c = runs.config(bundle, train__epochs=1)
   train.train(c, tmp_path)
   trained = trained_model.restore(tmp_path)
-  data = pipeline.assign_splits(pipeline.load(c.data), c)
-  table = pipeline.account_table(data, trained.kinds, trained.fitted)
+  data = dataset_lib.assign_splits(dataset_lib.load(c.data), c)
+  table = preprocessing.account_table(trained.spec, trained.fitted, data)
   split = splits.select(data, 'test')
   results = [
     evaluator.evaluate_split(

@@ -2,14 +2,14 @@
 
 import dataclasses
 
-import jax
 import numpy as np
 import pytest
 
 from launch import graph as graph_launcher
 from morning_jax.core import errors
 from morning_jax.core import sharding
-from morning_jax.data import pipeline
+from morning_jax.data import dataset as dataset_lib
+from morning_jax.data import preprocessing
 from morning_jax.data.bundle import bundle as bundle_lib
 from morning_jax.evaluation import evaluate
 from morning_jax.evaluation import trained_model
@@ -46,13 +46,9 @@ def test_evaluation_restores_the_graph(trained):
   assert again == outcome.metrics
 
 
-@pytest.mark.parametrize('encoder', ['embedding', 'node2vec', 'gat', 'auto'])
+@pytest.mark.parametrize('encoder', ['lookup', 'node2vec', 'gat', 'auto'])
 def test_every_encoder_trains(bundle, tmp_path, encoder):
-  data = pipeline.load(config(bundle).data)
-  features = dict(data.features)
-  # Without embeddings of accounts, 'embedding' learns vectors of attributes.
-  del features['attribute_embedding']
-  data = dataclasses.replace(data, features=features)
+  data = dataset_lib.load(config(bundle).data)
   c = config(bundle, encoder, train__epochs=1)
   outcome = train.train(c, tmp_path, dataset=data)
   assert np.isfinite(outcome.metrics['test']['auc'])
@@ -73,52 +69,65 @@ def test_a_run_resumes_with_its_graph(bundle, tmp_path):
 
 
 def graph_weights(data, c):
-  split_up = pipeline.assign_splits(data, c)
-  return pipeline.fit_graph(
-    c.model.attribute,
-    split_up,
-    kind='gcn',
-    seed=0,
-    stored=not c.data.folds,
-  )
+  """The graph's arrays, of a data set whose splits are those of training."""
+  spec, _ = dataset_lib.resolve_inputs(data, c.model)
+  split, _ = dataset_lib.training_split(data)
+  fitted = preprocessing.fit(spec, data, split, whitening=0.0, seed=0)
+  return fitted[preprocessing.GRAPH]
 
 
-def test_no_held_out_pair_moves_the_graph(bundle):
-  c = config(bundle, data__folds=4, data__fold=2)
-  data = pipeline.load(c.data)
-  before = graph_weights(data, c)
-  splits = pipeline.assign_splits(data, c).accounts.splits
-  held_out = splits[data.positives_Px2[:, 0]] == 'test'
-  assert held_out.any()
-  fewer = dataclasses.replace(data, positives_Px2=data.positives_Px2[~held_out])
-  # The fold is dealt from all brands, so deal it first.
-  without = pipeline.fit_graph(
-    c.model.attribute,
-    dataclasses.replace(
-      fewer,
-      accounts=dataclasses.replace(data.accounts, splits=splits),
-    ),
-    kind='gcn',
-    seed=0,
-    stored=False,
-  )
-  for name, array in before.items():
-    np.testing.assert_array_equal(array, without[name])
-  training = np.flatnonzero(splits[data.positives_Px2[:, 0]] == 'train')
+def assert_same_graph(one, other):
+  for name, array in one.items():
+    np.testing.assert_array_equal(array, other[name])
+
+
+# Brands held out by a fold, and by a share of them for validation.
+@pytest.mark.parametrize(
+  'changes',
+  [{'data__folds': 4, 'data__fold': 2}, {'data__valid_share': 0.3}],
+)
+def test_no_held_out_pair_moves_the_graph(bundle, changes):
+  c = config(bundle, **changes)
+  data = dataset_lib.load(c.data)
+  # Validation brands of its own would leave nothing to hold out.
+  splits = data.accounts.splits.copy()
+  splits[splits == 'valid'] = 'train'
+  data = with_splits(data, splits)
+  data = with_graph_of_all_pairs(data)
+  used = dataset_lib.assign_splits(data, c)
+  before = graph_weights(used, c)
+  splits = used.accounts.splits
+  held_out = splits[data.positives_Px2[:, 0]] != 'train'
+  # Those that the stored graph knows are among them.
+  assert (
+    held_out & (data.accounts.splits[data.positives_Px2[:, 0]] == 'train')
+  ).any()
+  fewer = dataclasses.replace(used, positives_Px2=data.positives_Px2[~held_out])
+  assert_same_graph(before, graph_weights(fewer, c))
+  training = np.flatnonzero(~held_out)
   less = dataclasses.replace(
-    data,
-    accounts=dataclasses.replace(data.accounts, splits=splits),
-    positives_Px2=np.delete(data.positives_Px2, training[:20], axis=0),
+    used, positives_Px2=np.delete(data.positives_Px2, training[:20], axis=0)
   )
-  moved = pipeline.fit_graph(
-    c.model.attribute, less, kind='gcn', seed=0, stored=False
-  )
+  moved = graph_weights(less, c)
   assert not np.array_equal(before['edges'], moved['edges'])
 
 
-def test_folds_do_not_take_a_stored_graph(bundle):
-  c = config(bundle)
-  data = pipeline.load(c.data)
+def with_splits(data, splits):
+  accounts = dataclasses.replace(data.accounts, splits=splits)
+  return dataclasses.replace(data, accounts=accounts)
+
+
+def with_graph_of_all_pairs(data):
+  graph = attribute_graph.build_graph(data)
+  attributes = dataclasses.replace(
+    data.attributes, edges_Ex2=graph.edges_Ex2, weight_E=graph.weight_E
+  )
+  return dataclasses.replace(data, attributes=attributes)
+
+
+def test_a_stored_graph_is_used_where_no_brand_moves(bundle):
+  c = config(bundle, data__valid_share=0.0)
+  data = dataset_lib.load(c.data)
   edges = np.array([[0, 1], [1, 2]])
   stored = dataclasses.replace(
     data,
@@ -126,14 +135,17 @@ def test_folds_do_not_take_a_stored_graph(bundle):
       data.attributes, edges_Ex2=edges, weight_E=np.ones(2, np.float32)
     ),
   )
-  assert (graph_weights(stored, c)['edges'] > 0).sum() == 4
+  used = dataset_lib.assign_splits(stored, c)
+  assert (graph_weights(used, c)['edges'] > 0).sum() == 4
   c.data.folds, c.data.fold = 4, 0
-  assert (graph_weights(stored, c)['edges'] > 0).sum() > 100
+  used = dataset_lib.assign_splits(stored, c)
+  assert (graph_weights(used, c)['edges'] > 0).sum() > 100
+  assert 'one is built from the training pairs' in used.notes[-1]
 
 
 def test_another_bundle_is_matched_by_name(bundle, trained, tmp_path, capsys):
   workdir, outcome = trained
-  data = pipeline.load(config(bundle).data)
+  data = dataset_lib.load(config(bundle).data)
   attributes = data.attributes
   assert attributes is not None
   order = np.random.default_rng(0).permutation(len(attributes.names_V))
@@ -160,7 +172,7 @@ def test_a_bundle_without_lists_does_not_fit(trained, tmp_path):
   workdir, _ = trained
   data = dataclasses.replace(runs.small_world(), attributes=None)
   bundle_lib.write_bundle(data, tmp_path / 'bare')
-  with pytest.raises(errors.UserError, match='no attribute_list'):
+  with pytest.raises(errors.UserError, match='no attribute lists'):
     evaluate.evaluate(workdir, bundle=str(tmp_path / 'bare'))
 
 
@@ -171,15 +183,12 @@ def test_eight_devices_are_one(bundle, tmp_path, large, monkeypatch):
   scalars = {}
   for devices in (1, 8):
     c = config(bundle, mesh__data=devices)
-    run = runs.prepare(c, tmp_path / str(devices))
-    with jax.set_mesh(run.mesh):
-      state = run.start()
-      spread = not run.data.graph.edges.sharding.is_fully_replicated
-      assert spread == (large and devices > 1)
-      vectors = state.params['attribute']['graph']['vectors']
-      assert vectors.sharding.is_fully_replicated == (not spread)
-      _, values = run.run_steps(state, run.data, length=10)
-    scalars[devices] = jax.device_get(values)
+    run, state = runs.start(c, tmp_path / str(devices))
+    spread = not run.data.graph.edges.sharding.is_fully_replicated
+    assert spread == (large and devices > 1)
+    vectors = state.params['attribute']['graph']['vectors']
+    assert vectors.sharding.is_fully_replicated == (not spread)
+    scalars[devices] = runs.scalars(run, state, 10)
   np.testing.assert_allclose(scalars[8]['loss'], scalars[1]['loss'], rtol=1e-5)
 
 
@@ -187,7 +196,7 @@ def test_trained_vectors_are_the_encoder_s(trained, bundle):
   workdir, _ = trained
   names, vectors = trained_model.node_vectors(workdir)
   assert vectors.shape == (len(names), 16)
-  data = pipeline.load(config(bundle).data)
+  data = dataset_lib.load(config(bundle).data)
   graph = attribute_graph.build_graph(data)
   found = graph_launcher._trained_vectors(str(workdir), graph)
   place = {name: i for i, name in enumerate(names)}

@@ -5,7 +5,7 @@ Source: "Which Micro-influencers Are Better for Your Brand?" (BAMIR), 2023.
 Kept: an account is what it posts (image and text, fused by their Hadamard
 product) and its attributes; both perspectives' inner products add up to the
 score; each positive meets 20 negatives, hard ones of the same category among
-them. Assumed, as the paper's text was not at hand: a fifth of the negatives is
+them. Assumed, without the paper's text: a fifth of the negatives is
 hard (half of them ranks worse), and the loss is the softmax cross entropy of
 the list.
 
@@ -24,7 +24,7 @@ import jax
 from jax import numpy as jnp
 import numpy as np
 
-from morning_jax.comparison.methods import fold_data as problem_lib
+from morning_jax.comparison.methods import fold_data
 from morning_jax.comparison.methods import interface
 from morning_jax.comparison.methods import pair_module
 from morning_jax.comparison.methods import trainer
@@ -78,13 +78,13 @@ class Bamir(pair_module.PairModule):
 
 
 def draw_negatives(
-  key: jax.Array, problem: problem_lib.Problem, brand_P: jax.Array
+  key: jax.Array, fold: fold_data.FoldData, brand_P: jax.Array
 ) -> jax.Array:
   """Draws negatives: hard ones of the brand's category, then any.
 
   Args:
     key: PRNG key.
-    problem: the fold.
+    fold: the fold.
     brand_P: brand of each positive.
 
   Returns:
@@ -93,11 +93,11 @@ def draw_negatives(
   """
   hard_key, easy_key = jax.random.split(key)
   hard_PxN, some_P = pair_module.draw(
-    hard_key, problem.same_BxM[brand_P], count=_HARD
+    hard_key, fold.same_BxM[brand_P], count=_HARD
   )
-  real_M = jnp.arange(len(problem.candidate_row_M)) < problem.num_candidates
+  real_M = jnp.arange(len(fold.candidate_row_M)) < fold.num_candidates
   any_PxN, _ = pair_module.draw(
-    easy_key, ~problem.known_BxM[brand_P] & real_M, count=_HARD + _EASY
+    easy_key, ~fold.known_BxM[brand_P] & real_M, count=_HARD + _EASY
   )
   hard_PxN = jnp.where(some_P[:, None], hard_PxN, any_PxN[:, :_HARD])
   return jnp.concatenate([hard_PxN, any_PxN[:, _HARD:]], axis=1)
@@ -105,23 +105,21 @@ def draw_negatives(
 
 def _loss(
   score_pairs: trainer.ScorePairs,
-  problem: problem_lib.Problem,
-  batch: trainer.Batch,
+  fold: fold_data.FoldData,
+  batch: trainer.PositivePairs,
   key: jax.Array,
 ) -> pairwise.Parts:
-  score_PxM = score_pairs(
-    batch.brand_P, jnp.arange(len(problem.candidate_row_M))
-  )
-  negative_PxN = draw_negatives(key, problem, batch.brand_P)
+  score_PxM = score_pairs(batch.brand_P, jnp.arange(len(fold.candidate_row_M)))
+  negative_PxN = draw_negatives(key, fold, batch.brand_P)
   list_PxN = jnp.concatenate([batch.candidate_P[:, None], negative_PxN], axis=1)
   score_PxN = jnp.take_along_axis(score_PxM, list_PxN, axis=1)
   return {'cross_entropy': -jnp.mean(jax.nn.log_softmax(score_PxN)[:, 0])}
 
 
 def _score(task: interface.Task) -> np.ndarray:
-  attribute = problem_lib.attribute_feature(task.dataset)
-  problem_lib.present(task.dataset, (attribute,), method='BAMIR')
-  content = tuple(f for f in _CONTENT if problem_lib.has(task.dataset, f))
+  attribute = fold_data.attribute_feature(task.dataset)
+  fold_data.present(task.dataset, (attribute,), method='BAMIR')
+  content = tuple(f for f in _CONTENT if fold_data.has(task.dataset, f))
   groups = (content, (attribute,)) if content else ((attribute,),)
   return trainer.run(
     task,
@@ -133,13 +131,15 @@ def _score(task: interface.Task) -> np.ndarray:
 
 
 def _missing(dataset: accounts_lib.Dataset) -> list[str]:
-  wanted = (*_CONTENT, problem_lib.attribute_feature(dataset))
-  return problem_lib.missing_notes(dataset, wanted)
+  wanted = (*_CONTENT, fold_data.attribute_feature(dataset))
+  return fold_data.missing_notes(dataset, wanted)
 
 
-PEER = interface.Peer(
+METHOD = interface.Method(
+  key='bamir',
   name='BAMIR',
   source='Which Micro-influencers Are Better for Your Brand? (BAMIR), 2023',
-  missing=_missing,
   score=_score,
+  missing=_missing,
+  cost=8.0,
 )

@@ -8,7 +8,7 @@ Kept, by the paper's abstract: an account is represented concept by concept
 from its images and texts; a bi-directional attention weighs a brand's concepts
 by the influencer, and the influencer's by the brand; the ranking function adds
 an endorsement effect score of the pair and an influence score of the
-influencer, both learned. Assumed, as the paper's text was not at hand: concepts
+influencer, both learned. Assumed, without the paper's text: concepts
 are linear readings of the fused content; a concept's attention is the softmax
 of its mean affinity to the other account's concepts; influence is an affine
 function of the influencer's concepts and, where the data has it, of the
@@ -28,7 +28,7 @@ import jax
 from jax import numpy as jnp
 import numpy as np
 
-from morning_jax.comparison.methods import fold_data as problem_lib
+from morning_jax.comparison.methods import fold_data
 from morning_jax.comparison.methods import interface
 from morning_jax.comparison.methods import pair_module
 from morning_jax.comparison.methods import trainer
@@ -120,7 +120,7 @@ class Camera(pair_module.PairModule):
 
 
 def _score(task: interface.Task) -> np.ndarray:
-  features = problem_lib.present(task.dataset, FEATURES, method='CAMERA')
+  features = fold_data.present(task.dataset, FEATURES, method='CAMERA')
   return trainer.run(
     task,
     features,
@@ -131,18 +131,20 @@ def _score(task: interface.Task) -> np.ndarray:
 
 
 def _missing(dataset: accounts_lib.Dataset) -> list[str]:
-  notes = problem_lib.missing_notes(dataset, FEATURES)
+  notes = fold_data.missing_notes(dataset, FEATURES)
   if dataset.accounts.followers is None:
     notes.append('no numbers of followers')
   return [*notes, 'no likes and comments']
 
 
-PEER = interface.Peer(
+METHOD = interface.Method(
+  key='camera',
   name='CAMERA',
   source=(
     'Wang et al., Discover Micro-Influencers for Brands via Better'
     ' Understanding, IEEE TMM 24, 2022'
   ),
-  missing=_missing,
   score=_score,
+  missing=_missing,
+  cost=8.0,
 )

@@ -7,7 +7,7 @@ the table of MORNING calls it CATR.
 Kept: every word of a document passes an aspect-specific gate; learned aspect
 vectors attend over the words, which gives one representation per aspect; all
 pairs of aspects of the two documents are matched, weighted by a learned
-correlation. Words are the topics here: a topic's embedding stands for its
+correlation. Words are the topics here: a topic's embedding represents its
 words, and its share in the document for how often they occur.
 
 Left out: the transfer between two domains and the auxiliary reviews of
@@ -23,7 +23,7 @@ import jax
 from jax import numpy as jnp
 import numpy as np
 
-from morning_jax.comparison.methods import fold_data as problem_lib
+from morning_jax.comparison.methods import fold_data
 from morning_jax.comparison.methods import interface
 from morning_jax.comparison.methods import pair_module
 from morning_jax.comparison.methods import trainer
@@ -107,22 +107,24 @@ class Catr(pair_module.PairModule):
 
 
 def _score(task: interface.Task) -> np.ndarray:
-  features = problem_lib.present(task.dataset, (_TEXT,), method='CATR')
+  features = fold_data.present(task.dataset, (_TEXT,), method='CATR')
   return trainer.run(
     task, features, module=Catr(), loss=pair_module.in_batch, recipe=_RECIPE
   )
 
 
 def _missing(dataset: accounts_lib.Dataset) -> list[str]:
-  return problem_lib.missing_notes(dataset, (_TEXT,))
+  return fold_data.missing_notes(dataset, (_TEXT,))
 
 
-PEER = interface.Peer(
+METHOD = interface.Method(
+  key='catr',
   name='CATR',
   source=(
     'Zhao et al., CATN: Cross-Domain Recommendation for Cold-Start Users via'
     ' Aspect Transfer Network, SIGIR 2020'
   ),
-  missing=_missing,
   score=_score,
+  missing=_missing,
+  cost=8.0,
 )

@@ -1,7 +1,7 @@
 """What a method trains on: one fold as padded arrays of like shapes.
 
 Shapes depend on the data set, hardly on the fold, so that one compiled program
-serves all folds and seeds.
+is used for all folds and seeds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from morning_jax.comparison.methods import interface
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.core.accounts import Array
-from morning_jax.data import pipeline
 from morning_jax.data import transforms
 
 _EMBEDDING = 'attribute_embedding'
@@ -24,7 +23,7 @@ _WHITENING = 0.75  # as in configs/morning.py
 
 
 @flax.struct.dataclass
-class Problem:
+class FoldData:
   """A fold's training split.
 
   Attributes:
@@ -57,7 +56,7 @@ class Problem:
 
 
 def attribute_feature(dataset: accounts_lib.Dataset) -> str:
-  """Returns the feature that stands for attributes: embedding, else lists."""
+  """Returns the feature that describes attributes: embedding, else lists."""
   if _EMBEDDING in dataset.features:
     return _EMBEDDING
   return accounts_lib.ATTRIBUTE_LIST
@@ -67,7 +66,9 @@ def has(dataset: accounts_lib.Dataset, feature: str) -> bool:
   """Tells whether any account has the feature."""
   if feature in dataset.features:
     return not np.isnan(dataset.features[feature][:, 0]).all()
-  return feature in pipeline.available(dataset)
+  return feature == accounts_lib.ATTRIBUTE_LIST and bool(
+    dataset.attribute_names
+  )
 
 
 def present(
@@ -77,7 +78,7 @@ def present(
 
   Args:
     dataset: the data set.
-    wanted: features, of which the method takes any.
+    wanted: features that the method can use.
     method: its name, for the message.
 
   Returns:
@@ -174,7 +175,7 @@ def _padded(x: np.ndarray, size: int) -> np.ndarray:
   return np.pad(x, (0, size - len(x))).astype(np.int32)
 
 
-def make(task: interface.Task, features: Sequence[str]) -> Problem:
+def make(task: interface.Task, features: Sequence[str]) -> FoldData:
   """Collects what a method trains on.
 
   Args:
@@ -196,7 +197,7 @@ def make(task: interface.Task, features: Sequence[str]) -> Problem:
   for name in np.unique(categories[categories != '']):
     brands = np.flatnonzero(categories == name)
     same_BxM[brands] = known_BxM[brands].any(axis=0) & ~known_BxM[brands]
-  return Problem(
+  return FoldData(
     table=_table(task, features),
     log_followers_A=_log_followers(task),
     brand_row_B=_padded(train.brand_row_B, num_brands),

@@ -1,8 +1,8 @@
 """The row HPTR: text alone, by a deep structured semantic model.
 
 The reference behind the name HPTR in the table of MORNING could not be
-determined. What is known of it: it recommends by the text of posts alone. Its
-place is taken by the best described model of that kind:
+determined. What is known of it: it recommends by the text of posts alone. It is
+replaced by the best described model of that kind:
 
 Source: P.-S. Huang, X. He, J. Gao, L. Deng, A. Acero, L. Heck, "Learning Deep
 Structured Semantic Models for Web Search using Clickthrough Data", CIKM 2013.
@@ -19,7 +19,7 @@ import jax
 from jax import numpy as jnp
 import numpy as np
 
-from morning_jax.comparison.methods import fold_data as problem_lib
+from morning_jax.comparison.methods import fold_data
 from morning_jax.comparison.methods import interface
 from morning_jax.comparison.methods import pair_module
 from morning_jax.comparison.methods import trainer
@@ -66,7 +66,7 @@ class TextMatch(pair_module.PairModule):
 
 
 def _score(task: interface.Task) -> np.ndarray:
-  features = problem_lib.present(task.dataset, (_TEXT,), method='HPTR')
+  features = fold_data.present(task.dataset, (_TEXT,), method='HPTR')
   return trainer.run(
     task,
     features,
@@ -78,18 +78,20 @@ def _score(task: interface.Task) -> np.ndarray:
 
 def _missing(dataset: accounts_lib.Dataset) -> list[str]:
   return [
-    'the reference of HPTR could not be determined: DSSM, also text alone,'
-    ' stands in for it',
-    *problem_lib.missing_notes(dataset, (_TEXT,)),
+    'the reference of HPTR could not be determined: it is replaced by DSSM,'
+    ' which also takes text alone',
+    *fold_data.missing_notes(dataset, (_TEXT,)),
   ]
 
 
-PEER = interface.Peer(
+METHOD = interface.Method(
+  key='hptr',
   name='HPTR',
   source=(
-    'undetermined; in its place Huang et al., Learning Deep Structured Semantic'
+    'undetermined; replaced by Huang et al., Learning Deep Structured Semantic'
     ' Models for Web Search using Clickthrough Data, CIKM 2013'
   ),
-  missing=_missing,
   score=_score,
+  missing=_missing,
+  cost=8.0,
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 
+import ml_collections
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
@@ -31,20 +32,34 @@ class Task:
 
 
 @dataclasses.dataclass(frozen=True)
-class Peer:
-  """A method of the comparison.
+class Method:
+  """A method of the comparison: a row of its tables.
 
   Attributes:
-    name: as in the table, for example 'MIR'.
+    key: its name on the command line.
+    name: its name in the tables, for example 'MIR'.
     source: citation of its paper, one line.
-    missing: tells what of the method the data's modalities don't allow, one
-      note each.
     score: task -> float32 [test brands, test candidates], the higher the
       better; the same for the same task. Raises `UserError` where the data
-      lacks what the method can't go without.
+      lacks what the method needs.
+    missing: data set -> a note for each part of the method that the data
+      doesn't allow.
+    unavailable: data set -> why the method has no row; None where it has one.
+    score_epochs: (task, epochs) -> scores after each of the epochs, ascending;
+      None where the method is not trained in epochs.
+    recipe: the configuration of a row of MORNING; None for others.
+    cost: seconds of one training on one core, on data of some hundred brands:
+      a guess, until trainings have been timed.
+    costly: whether it is repeated less often (`--costly_seeds`).
   """
 
+  key: str
   name: str
   source: str
-  missing: Callable[[accounts_lib.Dataset], list[str]]
   score: Callable[[Task], np.ndarray]
+  missing: Callable[[accounts_lib.Dataset], list[str]] = lambda _: []
+  unavailable: Callable[[accounts_lib.Dataset], str | None] = lambda _: None
+  score_epochs: Callable[[Task, Sequence[int]], list[np.ndarray]] | None = None
+  recipe: ml_collections.ConfigDict | None = None
+  cost: float = 0.1
+  costly: bool = False

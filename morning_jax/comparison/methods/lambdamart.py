@@ -15,6 +15,7 @@ import numpy as np
 from morning_jax.comparison.methods import interface
 from morning_jax.comparison.methods import untrained
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import random_streams
 
 _NEGATIVES = 10  # drawn for each positive of a brand
 _WIDEST = 256  # features of a modality, above which single ones are left out
@@ -35,7 +36,7 @@ _PARAMETERS = {
 }
 
 
-def absent(dataset: accounts_lib.Dataset) -> str | None:
+def _unavailable(dataset: accounts_lib.Dataset) -> str | None:
   """Says why the method can't run here; None if it can."""
   if importlib.util.find_spec('lightgbm') is None:
     return "needs LightGBM: pip install 'morning_jax[compare]'"
@@ -44,8 +45,8 @@ def absent(dataset: accounts_lib.Dataset) -> str | None:
   return None
 
 
-def missing(dataset: accounts_lib.Dataset) -> list[str]:
-  """Notes what the method goes without on this data."""
+def _missing(dataset: accounts_lib.Dataset) -> list[str]:
+  """Notes what the method does not use of this data."""
   wide = [
     f for f, x in untrained.vectors(dataset).items() if x.shape[1] > _WIDEST
   ]
@@ -60,7 +61,9 @@ def missing(dataset: accounts_lib.Dataset) -> list[str]:
 def _negatives(task: interface.Task) -> tuple[np.ndarray, np.ndarray]:
   """Draws negatives for the training brands: brand and candidate indices."""
   split = task.train
-  generator = np.random.default_rng([task.seed, 5])
+  generator = random_streams.generator(
+    task.seed, random_streams.Stream.LAMBDAMART
+  )
   brands, candidates = [], []
   for brand in range(len(split.brand_row_B)):
     positive = split.candidate_P[split.brand_P == brand]
@@ -107,7 +110,7 @@ def pair_features(
   return np.concatenate([total[:, None], *columns], axis=1)
 
 
-def score(task: interface.Task) -> np.ndarray:
+def _score(task: interface.Task) -> np.ndarray:
   """Trains on the training brands' pairs and scores the held-out brands."""
   import lightgbm
 
@@ -142,3 +145,15 @@ def score(task: interface.Task) -> np.ndarray:
     )
     blocks.append(np.asarray(booster.predict(features)).reshape(len(block), -1))
   return np.concatenate(blocks).astype(np.float32)
+
+
+METHOD = interface.Method(
+  'lambdamart',
+  'LambdaMART',
+  'C. Burges, "From RankNet to LambdaRank to LambdaMART", MSR-TR-2010-82;'
+  ' G. Ke et al., "LightGBM", NeurIPS 2017',
+  _score,
+  missing=_missing,
+  unavailable=_unavailable,
+  cost=6.0,
+)

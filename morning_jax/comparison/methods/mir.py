@@ -6,7 +6,7 @@ Micro-influencers for Brand Promotion", ACM Multimedia 2019.
 Kept: image and text of an account's posts are fused by low-rank bilinear
 pooling (the Hadamard product of their linear maps) into one vector; brand and
 influencer are scored by these alone; lists are drawn from k buckets and ranked
-listwise. Assumed, as the paper's text was not at hand: the buckets are ordered
+listwise. Assumed, without the paper's text: the buckets are ordered
 by relevance (the brand's own influencers, those of other brands of its
 category, all others), and the loss is the top-one cross entropy of a bucket's
 members against all lower buckets.
@@ -24,7 +24,7 @@ import jax
 from jax import numpy as jnp
 import numpy as np
 
-from morning_jax.comparison.methods import fold_data as problem_lib
+from morning_jax.comparison.methods import fold_data
 from morning_jax.comparison.methods import interface
 from morning_jax.comparison.methods import pair_module
 from morning_jax.comparison.methods import trainer
@@ -99,17 +99,17 @@ def k_buckets(
 
 def _loss(
   score_pairs: trainer.ScorePairs,
-  problem: problem_lib.Problem,
-  batch: trainer.Batch,
+  fold: fold_data.FoldData,
+  batch: trainer.PositivePairs,
   key: jax.Array,
 ) -> pairwise.Parts:
-  candidates_M = jnp.arange(len(problem.candidate_row_M))
+  candidates_M = jnp.arange(len(fold.candidate_row_M))
   score_BxM = score_pairs(batch.brand_P, candidates_M)
-  same_BxM = problem.same_BxM[batch.brand_P]
+  same_BxM = fold.same_BxM[batch.brand_P]
   other_BxM = (
     ~same_BxM
-    & ~problem.known_BxM[batch.brand_P]
-    & (candidates_M < problem.num_candidates)
+    & ~fold.known_BxM[batch.brand_P]
+    & (candidates_M < fold.num_candidates)
   )
   columns, buckets = [batch.candidate_P[:, None]], [jnp.zeros((1, 1), int)]
   for k, allowed_BxM in enumerate((same_BxM, other_BxM), start=1):
@@ -132,21 +132,23 @@ def _loss(
 
 
 def _score(task: interface.Task) -> np.ndarray:
-  features = problem_lib.present(task.dataset, FEATURES, method='MIR')
+  features = fold_data.present(task.dataset, FEATURES, method='MIR')
   return trainer.run(
     task, features, module=Mir(features), loss=_loss, recipe=_RECIPE
   )
 
 
 def _missing(dataset: accounts_lib.Dataset) -> list[str]:
-  return problem_lib.missing_notes(dataset, FEATURES)
+  return fold_data.missing_notes(dataset, FEATURES)
 
 
-PEER = interface.Peer(
+METHOD = interface.Method(
+  key='mir',
   name='MIR',
   source=(
     'Gan et al., Seeking Micro-influencers for Brand Promotion, ACM MM 2019'
   ),
-  missing=_missing,
   score=_score,
+  missing=_missing,
+  cost=8.0,
 )

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 from jax import numpy as jnp
 
-from morning_jax.comparison.methods import fold_data as problem_lib
+from morning_jax.comparison.methods import fold_data
 from morning_jax.comparison.methods import trainer
 from morning_jax.losses import pairwise
 from morning_jax.model import encoders
@@ -59,8 +59,8 @@ def make_dense(width: int, *, name: str | None = None) -> encoders.Dense:
 
 def in_batch(
   score_pairs: trainer.ScorePairs,
-  problem: problem_lib.Problem,
-  batch: trainer.Batch,
+  fold: fold_data.FoldData,
+  batch: trainer.PositivePairs,
   key: jax.Array,
 ) -> pairwise.Parts:
   """Ranks each brand of a batch against all of its influencers, both ways.
@@ -70,7 +70,7 @@ def in_batch(
   del key
   return pairwise.all_pairs(
     {'score': score_pairs(batch.brand_P, batch.candidate_P)},
-    problem.known_BxM[batch.brand_P][:, batch.candidate_P],
+    fold.known_BxM[batch.brand_P][:, batch.candidate_P],
     margins={},
     hinge_weight=0.0,
     temperature=1.0,

@@ -1,12 +1,12 @@
 """Trains a method on one fold and scores what the fold ranks.
 
-All steps run in one compiled loop; as the shapes are padded, one program serves
-all folds and seeds.
+All steps run in one compiled loop; as the shapes are padded, one program is
+used for all folds and seeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
 from typing import Any, TypeAlias
@@ -15,15 +15,15 @@ import flax.linen as nn
 import flax.struct
 import jax
 from jax import numpy as jnp
-import ml_collections
 import numpy as np
+import optax
 
-from morning_jax.comparison.methods import fold_data as problem_lib
+from morning_jax.comparison.methods import fold_data
 from morning_jax.comparison.methods import interface
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import random_streams
 from morning_jax.core.accounts import Array
 from morning_jax.losses import pairwise
-from morning_jax.training import optimizer as optimizer_lib
 
 _BRANDS_AT_A_TIME = 16  # scored; pair-wise attention is [brands, M, K, K]
 _ROUND_BRANDS = 64
@@ -36,7 +36,7 @@ class Inputs:
 
   Attributes:
     table: their features.
-    log_followers_A: float32 (see `fold_data.Problem`).
+    log_followers_A: float32 (see `fold_data.FoldData`).
   """
 
   table: accounts_lib.AccountTable
@@ -44,7 +44,7 @@ class Inputs:
 
 
 @flax.struct.dataclass
-class Batch:
+class PositivePairs:
   """Positives of a step.
 
   Attributes:
@@ -59,10 +59,24 @@ class Batch:
 # Scores all pairs in a training step: (brand indices [b], influencer indices
 # [m]) -> [b, m].
 ScorePairs: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
-# (scores of pairs, problem, batch, key) -> loss parts.
+# (scores of pairs, fold, batch, key) -> loss parts.
 Loss: TypeAlias = Callable[
-  [ScorePairs, problem_lib.Problem, Batch, jax.Array], pairwise.Parts
+  [ScorePairs, fold_data.FoldData, PositivePairs, jax.Array], pairwise.Parts
 ]
+
+
+# Purpose -> PRNG key.
+Keys: TypeAlias = Mapping[str, jax.Array]
+
+
+def _keys(seed: int) -> Keys:
+  stream = random_streams.Stream
+  return {
+    'parameters': random_streams.key(seed, stream.PARAMETERS),
+    'order': random_streams.key(seed, stream.EPOCH_ORDER),
+    'negatives': random_streams.key(seed, stream.NEGATIVES),
+    'dropout': random_streams.key(seed, stream.DROPOUT),
+  }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,73 +96,64 @@ class Recipe:
   l2: float = 0.0
 
 
-def gather(problem: problem_lib.Problem, rows: Array) -> Inputs:
+def gather(fold: fold_data.FoldData, rows: Array) -> Inputs:
   """Collects accounts by their rows."""
-  return Inputs(problem.table[rows], problem.log_followers_A[rows])
+  return Inputs(fold.table[rows], fold.log_followers_A[rows])
 
 
-def _optimizer(recipe: Recipe) -> Any:
-  config = ml_collections.ConfigDict(
-    {
-      'name': 'adam',
-      'epsilon': 1e-8,
-      'learning_rate': recipe.learning_rate,
-      'schedule': 'cosine',
-      'warmup': 0.0,
-      'weight_decay': 0.0,
-    }
+def _optimizer(recipe: Recipe) -> optax.GradientTransformation:
+  return optax.adam(
+    optax.cosine_decay_schedule(recipe.learning_rate, recipe.steps)
   )
-  schedule = optimizer_lib.make_schedule(
-    config, steps_per_epoch=recipe.steps, num_steps=recipe.steps
-  )
-  return optimizer_lib.make_optimizer(config, schedule)
 
 
 def _batch(
-  problem: problem_lib.Problem, key: jax.Array, step: jax.Array, size: int
-) -> Batch:
+  fold: fold_data.FoldData, key: jax.Array, step: jax.Array, size: int
+) -> PositivePairs:
   """Takes a step's positives from a pass over all of them in random order."""
-  num = problem.num_positives
+  num = fold.num_positives
   per_pass = (num + size - 1) // size
   order = jax.random.uniform(
-    jax.random.fold_in(key, step // per_pass), problem.brand_P.shape
+    jax.random.fold_in(key, step // per_pass), fold.brand_P.shape
   )
   real = jnp.arange(len(order)) < num
   order = jnp.argsort(jnp.where(real, order, jnp.inf))
-  place = ((step % per_pass) * size + jnp.arange(size)) % num
-  chosen = order[place]
-  return Batch(problem.brand_P[chosen], problem.candidate_P[chosen])
+  index = ((step % per_pass) * size + jnp.arange(size)) % num
+  chosen = order[index]
+  return PositivePairs(fold.brand_P[chosen], fold.candidate_P[chosen])
 
 
 @functools.partial(jax.jit, static_argnames=('module', 'loss', 'recipe'))
 def _train(
-  problem: problem_lib.Problem,
-  key: jax.Array,
+  fold: fold_data.FoldData,
+  keys: Keys,
   *,
   module: nn.Module,
   loss: Loss,
   recipe: Recipe,
 ) -> Any:
-  init_key, order_key, step_key = jax.random.split(key, 3)
-  example = gather(problem, problem.brand_row_B[:1])
-  params = nn.unbox(module.init(init_key, example, example))['params']
+  example = gather(fold, fold.brand_row_B[:1])
+  params = nn.unbox(module.init(keys['parameters'], example, example))['params']
   optimizer = _optimizer(recipe)
 
   def objective(params: Any, step: jax.Array) -> jax.Array:
-    loss_key, dropout_key = jax.random.split(jax.random.fold_in(step_key, step))
+    step_keys = {
+      name: jax.random.fold_in(keys[name], step)
+      for name in ('negatives', 'dropout')
+    }
 
     def score_pairs(brand_b: jax.Array, candidate_m: jax.Array) -> jax.Array:
       score_BxM: Any = module.apply(
         {'params': params},
-        gather(problem, problem.brand_row_B[brand_b]),
-        gather(problem, problem.candidate_row_M[candidate_m]),
+        gather(fold, fold.brand_row_B[brand_b]),
+        gather(fold, fold.candidate_row_M[candidate_m]),
         train=True,
-        rngs={'dropout': dropout_key},
+        rngs={'dropout': step_keys['dropout']},
       )
       return score_BxM
 
-    batch = _batch(problem, order_key, step, recipe.batch_size)
-    parts = loss(score_pairs, problem, batch, loss_key)
+    batch = _batch(fold, keys['order'], step, recipe.batch_size)
+    parts = loss(score_pairs, fold, batch, step_keys['negatives'])
     return pairwise.total(parts) + recipe.l2 * pairwise.l2_penalty(params)
 
   def body(
@@ -212,10 +217,10 @@ def run(
   Raises:
     FloatingPointError: training has diverged.
   """
-  problem = problem_lib.make(task, features)
+  fold = fold_data.make(task, features)
   params = _train(
-    problem,
-    jax.random.key(task.seed, impl='rbg'),
+    fold,
+    _keys(task.seed),
     module=module,
     loss=loss,
     recipe=recipe,
@@ -224,8 +229,8 @@ def run(
   score_BxM = np.asarray(
     _score(
       params,
-      gather(problem, _rounded(brands, _ROUND_BRANDS)),
-      gather(problem, _rounded(candidates, _ROUND_CANDIDATES)),
+      gather(fold, _rounded(brands, _ROUND_BRANDS)),
+      gather(fold, _rounded(candidates, _ROUND_CANDIDATES)),
       module=module,
     ),
     np.float32,

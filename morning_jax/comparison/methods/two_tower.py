@@ -19,7 +19,7 @@ import jax
 from jax import numpy as jnp
 import numpy as np
 
-from morning_jax.comparison.methods import fold_data as problem_lib
+from morning_jax.comparison.methods import fold_data
 from morning_jax.comparison.methods import interface
 from morning_jax.comparison.methods import pair_module
 from morning_jax.comparison.methods import trainer
@@ -55,7 +55,7 @@ class TwoTower(pair_module.PairModule):
   def encode(
     self, inputs: trainer.Inputs, *, role: str, train: bool = False
   ) -> jax.Array:
-    """Returns [A, D] of unit length; zeros stand for what is missing."""
+    """Returns [A, D] of unit length; a missing feature counts as zeros."""
     table = inputs.table
     x_AxF = jnp.concatenate([table.features[f] for f in self.features], axis=1)
     everyone_A = jnp.ones(len(x_AxF), bool)
@@ -88,28 +88,28 @@ def sampled_softmax(
 
 def _loss(
   score_pairs: trainer.ScorePairs,
-  problem: problem_lib.Problem,
-  batch: trainer.Batch,
+  fold: fold_data.FoldData,
+  batch: trainer.PositivePairs,
   key: jax.Array,
 ) -> pairwise.Parts:
   del key
-  count_M = jnp.sum(problem.known_BxM, axis=0)
+  count_M = jnp.sum(fold.known_BxM, axis=0)
   return {
     'sampled_softmax': sampled_softmax(
       score_pairs(batch.brand_P, batch.candidate_P),
-      problem.known_BxM[batch.brand_P][:, batch.candidate_P],
-      jnp.log(count_M[batch.candidate_P] / problem.num_positives),
+      fold.known_BxM[batch.brand_P][:, batch.candidate_P],
+      jnp.log(count_M[batch.candidate_P] / fold.num_positives),
     )
   }
 
 
 def _features(dataset: accounts_lib.Dataset) -> list[str]:
   wanted = [f for f in accounts_lib.FEATURES if f != 'attribute_embedding']
-  return [*wanted, problem_lib.attribute_feature(dataset)]
+  return [*wanted, fold_data.attribute_feature(dataset)]
 
 
 def _score(task: interface.Task) -> np.ndarray:
-  features = problem_lib.present(
+  features = fold_data.present(
     task.dataset, _features(task.dataset), method='two-tower'
   )
   return trainer.run(
@@ -118,15 +118,17 @@ def _score(task: interface.Task) -> np.ndarray:
 
 
 def _missing(dataset: accounts_lib.Dataset) -> list[str]:
-  return problem_lib.missing_notes(dataset, _features(dataset))
+  return fold_data.missing_notes(dataset, _features(dataset))
 
 
-PEER = interface.Peer(
+METHOD = interface.Method(
+  key='two-tower',
   name='two-tower',
   source=(
     'Yi et al., Sampling-Bias-Corrected Neural Modeling for Large Corpus Item'
     ' Recommendations, RecSys 2019'
   ),
-  missing=_missing,
   score=_score,
+  missing=_missing,
+  cost=8.0,
 )

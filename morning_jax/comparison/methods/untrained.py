@@ -9,13 +9,17 @@ import numpy as np
 from morning_jax.comparison.methods import fold_data
 from morning_jax.comparison.methods import interface
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import random_streams
 from morning_jax.data import transforms
 
 
 def random(task: interface.Task) -> np.ndarray:
   """Scores by chance."""
   rows = task.test.brand_row_B
-  generator = np.random.default_rng([task.seed, 4, *rows.tolist()])
+  # Told apart by fold, which the held-out brands are.
+  generator = random_streams.generator(
+    task.seed, random_streams.Stream.RANDOM_SCORES, *rows.tolist()
+  )
   return generator.random(
     (len(rows), len(task.test.candidate_row_M)), dtype=np.float32
   )
@@ -99,3 +103,39 @@ def similarity(task: interface.Task) -> np.ndarray:
 def whitened_similarity(task: interface.Task) -> np.ndarray:
   """Adds similarities of whitened features up; the whitening is fitted."""
   return _add_up(task, fitted_vectors(task))
+
+
+def _nothing_to_whiten(dataset: accounts_lib.Dataset) -> str | None:
+  embeddings = accounts_lib.PERSPECTIVES['attribute'].values()
+  if any(f in vectors(dataset) for f in embeddings):
+    return None
+  return 'is similarity itself on this data'
+
+
+RANDOM = interface.Method('random', 'RAND', 'chance', random)
+POPULARITY = interface.Method(
+  'popularity',
+  'popularity',
+  'number of training positives of an influencer',
+  popularity,
+  missing=lambda _: [
+    'influencers that no training brand has are tied at 0, and a tied group'
+    ' takes its worst rank'
+  ],
+)
+SIMILARITY = interface.Method(
+  'similarity',
+  'similarity',
+  'Hellinger affinity of topics plus cosine of every other feature; nothing is'
+  ' trained',
+  similarity,
+  unavailable=lambda d: None if vectors(d) else 'no features',
+)
+WHITENED_SIMILARITY = interface.Method(
+  'similarity-whitened',
+  'similarity (whitened)',
+  'the same of whitened embeddings: what MORNING starts from; nothing but the'
+  ' whitening is fitted',
+  whitened_similarity,
+  unavailable=_nothing_to_whiten,
+)

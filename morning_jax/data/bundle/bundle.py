@@ -2,23 +2,22 @@
 
 `read_bundle` validates everything before it returns, so that whatever it
 returns can be trained on; every mistake ends in one line with file and row.
+`write_bundle` writes what `read_bundle` gives back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-import csv
 import os
 import pathlib
-import shutil
-import tempfile
-
-import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
+from morning_jax.core import files
+from morning_jax.data.bundle import accounts as bundle_accounts
 from morning_jax.data.bundle import arrays
+from morning_jax.data.bundle import attributes as bundle_attributes
 from morning_jax.data.bundle import layout
-from morning_jax.data.bundle import tables
+from morning_jax.data.bundle import writing
 
 
 def read_bundle(path: str | os.PathLike[str]) -> accounts_lib.Dataset:
@@ -34,32 +33,30 @@ def read_bundle(path: str | os.PathLike[str]) -> accounts_lib.Dataset:
     BundleError: anything is wrong with it; nothing was written.
   """
   folder = pathlib.Path(path)
-  if not folder.is_dir():
-    raise layout.BundleError(f'{folder}: no such folder; a bundle is a folder')
+  _check_folder(folder)
   notes: list[str] = []
-  accounts = tables.read_accounts(folder)
-  positives = tables.read_interactions(folder, accounts, notes)
+  accounts = bundle_accounts.read_accounts(folder)
+  positives = bundle_accounts.read_interactions(folder, accounts, notes)
   features = {}
   for feature in accounts_lib.FEATURES:
     file = folder / f'{feature}.npy'
-    if file.exists():
-      features[feature] = arrays.check_feature(
-        file, feature, arrays.load_array(file), accounts
+    # A link to nothing is a mistake, not an absent feature.
+    if os.path.lexists(file):
+      features[feature] = arrays.read_feature(
+        file, accounts, topics=feature in accounts_lib.TOPIC_FEATURES
       )
-  attributes = tables.read_attributes(folder, accounts)
+  attributes = bundle_attributes.read_attributes(folder, accounts, notes)
   if not features and attributes is None:
     raise layout.BundleError(
-      f'{folder}: no feature file; at least one of'
-      f' {", ".join(f + ".npy" for f in accounts_lib.FEATURES)} is needed'
+      errors.in_file(
+        folder,
+        'no feature file; at least one of'
+        f' {", ".join(f + ".npy" for f in accounts_lib.FEATURES)} is needed',
+      )
     )
   planted = None
-  if (folder / layout.PLANTED).exists():
-    planted = arrays.check_feature(
-      folder / layout.PLANTED,
-      'planted',
-      arrays.load_array(folder / layout.PLANTED),
-      accounts,
-    )
+  if os.path.lexists(folder / layout.PLANTED):
+    planted = arrays.read_feature(folder / layout.PLANTED, accounts)
   return accounts_lib.Dataset(
     name=str(folder),
     accounts=accounts,
@@ -71,13 +68,41 @@ def read_bundle(path: str | os.PathLike[str]) -> accounts_lib.Dataset:
   )
 
 
-def _write_csv(
-  path: pathlib.Path, header: Sequence[str], columns: Sequence[Iterable]
-) -> None:
-  with path.open('w', encoding='utf-8', newline='') as f:
-    writer = csv.writer(f, lineterminator='\n')
-    writer.writerow(header)
-    writer.writerows(zip(*columns, strict=True))
+def _check_folder(folder: pathlib.Path) -> None:
+  try:
+    names = os.listdir(folder)
+  except FileNotFoundError:
+    problem = 'no such folder; a bundle is a folder'
+  except NotADirectoryError:
+    problem = 'is not a folder; a bundle is a folder'
+  except (OSError, ValueError) as e:
+    problem = getattr(e, 'strerror', None) or str(e)
+  else:
+    for name in (layout.ACCOUNTS, layout.INTERACTIONS):
+      if name not in names:
+        raise layout.BundleError(
+          errors.in_file(folder / name, 'no such file; a bundle needs it')
+        )
+    return
+  raise layout.BundleError(errors.in_file(folder, problem))
+
+
+def check_new(path: str | os.PathLike[str]) -> None:
+  """Checks that a bundle can be made at a place.
+
+  Args:
+    path: the folder to make; it may exist if it is empty.
+
+  Raises:
+    BundleError: something is there already.
+  """
+  folder = pathlib.Path(path)
+  if os.path.lexists(folder) and (
+    folder.is_symlink() or not folder.is_dir() or any(folder.iterdir())
+  ):
+    raise layout.BundleError(
+      errors.in_file(folder, 'exists already; name a new folder')
+    )
 
 
 def write_bundle(
@@ -85,68 +110,30 @@ def write_bundle(
 ) -> None:
   """Writes a data set as a bundle; the folder appears complete or not at all.
 
+  What was written is read back and compared first.
+
   Args:
     dataset: what to write.
     path: the folder to make; it may exist if it is empty.
 
   Raises:
-    BundleError: the folder exists and is not empty.
+    BundleError: the folder exists and is not empty, or the data set is none
+      that a bundle can hold, such as a fold, whose other brands have no split.
   """
   folder = pathlib.Path(path)
-  if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-    raise layout.BundleError(f'{folder}: exists already; name a new folder')
-  folder.parent.mkdir(parents=True, exist_ok=True)
-  draft = pathlib.Path(tempfile.mkdtemp(prefix='.bundle-', dir=folder.parent))
-  try:
-    _write_files(dataset, draft)
-    draft.chmod(0o755)
-    draft.replace(folder)
-  except BaseException:
-    shutil.rmtree(draft, ignore_errors=True)
-    raise
-
-
-def _write_files(dataset: accounts_lib.Dataset, folder: pathlib.Path) -> None:
-  a = dataset.accounts
-  role_names = np.array(accounts_lib.ROLES)
-  columns = {
-    'account_id': a.ids,
-    'role': role_names[a.roles],
-    'category': a.categories,
-    'split': a.splits,
-  }
-  if a.followers is not None:
-    columns['followers'] = [f if f >= 0 else '' for f in a.followers.tolist()]
-  if a.biographies is not None:
-    columns['biography'] = a.biographies
-  if a.found_under is not None:
-    columns['found_under_category'] = a.found_under
-  _write_csv(folder / layout.ACCOUNTS, list(columns), list(columns.values()))
-  pairs = dataset.positives_Px2
-  _write_csv(
-    folder / layout.INTERACTIONS,
-    ('brand_id', 'influencer_id'),
-    (a.ids[pairs[:, 0]], a.ids[pairs[:, 1]]),
-  )
-  for feature, array in dataset.features.items():
-    np.save(folder / f'{feature}.npy', np.asarray(array, np.float32))
-  if dataset.planted is not None:
-    np.save(folder / layout.PLANTED, dataset.planted)
-  if dataset.attributes is None:
-    return
-  s = dataset.attributes
-  _write_csv(
-    folder / layout.ATTRIBUTES, ('attribute_id', 'name'), (s.ids_V, s.names_V)
-  )
-  if len(s.holder):
-    _write_csv(
-      folder / layout.ACCOUNT_ATTRIBUTES,
-      ('role', 'account_id', 'attribute_id'),
-      (role_names[a.roles[s.holder]], a.ids[s.holder], s.ids_V[s.held]),
-    )
-  if s.edges_Ex2 is not None and s.weight_E is not None:
-    _write_csv(
-      folder / layout.GRAPH,
-      ('source', 'target', 'weight'),
-      (s.ids_V[s.edges_Ex2[:, 0]], s.ids_V[s.edges_Ex2[:, 1]], s.weight_E),
-    )
+  check_new(folder)
+  with files.new_folder(folder) as draft:
+    try:
+      writing.write_files(dataset, draft)
+      differs = writing.difference(dataset, read_bundle(draft))
+    except layout.BundleError as e:
+      problem = str(e).rpartition(f'{draft.name}{os.sep}')[2]
+      raise layout.BundleError(
+        errors.in_file(folder, f'not written: {problem}')
+      ) from None
+    if differs:
+      raise layout.BundleError(
+        errors.in_file(
+          folder, f'not written: {differs} would not be read back as they are'
+        )
+      )

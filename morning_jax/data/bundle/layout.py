@@ -1,4 +1,4 @@
-"""How a bundle lies on disk (SPEC section 9): the names of its files.
+"""How a bundle is laid out on disk (SPEC section 9): the names of its files.
 
 Rows of a CSV count as a spreadsheet shows them (the header is row 1), rows of
 an array from 0, as NumPy does.
@@ -17,4 +17,4 @@ PLANTED = 'planted.npy'
 
 
 class BundleError(errors.UserError):
-  """A bundle that can't be read; the message names file and row."""
+  """A bundle that can't be read or written; one line names file and row."""

@@ -1,20 +1,21 @@
 """The accounts behind the repeated rows of the released arrays.
 
-Rows are told apart by digests of their features. Two accounts whose features
-are equal in every file can't be told apart by their rows.
+Rows are compared by digests of their features. Two accounts whose features are
+equal in every file can't be distinguished by their rows.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 
 import numpy as np
 import tqdm
 
 from morning_jax.core import accounts as accounts_lib
-from morning_jax.data.released import arrays as arrays_lib
-from morning_jax.data.released import pairs as pairs_lib
+from morning_jax.core import errors
+from morning_jax.core import files
+from morning_jax.data.released import arrays as released_arrays
+from morning_jax.data.released import pairs as released_pairs
 
 _BLOCK_BYTES = 1 << 25  # of float32 rows, in memory at a time
 _DIGEST_BYTES = 16
@@ -52,14 +53,15 @@ def _digest(array: np.ndarray, step: int, bar: tqdm.tqdm) -> np.ndarray:
   digests = bytearray()
   for start in range(0, rows, block_rows):
     stop = min(start + block_rows, rows)
-    for row in arrays_lib.as_float32(array[start * step : stop * step : step]):
-      digests += hashlib.blake2b(row, digest_size=_DIGEST_BYTES).digest()
+    block = array[start * step : stop * step : step]
+    for row in released_arrays.as_float32(block):
+      digests += bytes.fromhex(files.digest(row))[:_DIGEST_BYTES]
     bar.update((stop - start) * row_bytes)
   return np.frombuffer(digests, np.uint64).reshape(rows, 2)
 
 
 def _digest_part(
-  part: arrays_lib.Part, bar: tqdm.tqdm
+  part: released_arrays.Part, bar: tqdm.tqdm
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns the digests of brands and influencers, uint64 [pairs, K, 2]."""
   brand, influencer = (
@@ -76,20 +78,24 @@ def _keys(digests: np.ndarray) -> list[bytes]:
   return [row.tobytes() for row in digests]
 
 
-def _check_same_brand(part: arrays_lib.Part, digests: np.ndarray) -> None:
+def _check_same_brand(part: released_arrays.Part, digests: np.ndarray) -> None:
   """Checks that the brand of every odd row is the brand of the row before."""
   differs = (digests[0::2] != digests[1::2]).any(axis=-1)
   if differs.any():
     triplet = int(differs.any(axis=1).argmax())
     feature = list(part.paths)[int(differs[triplet].argmax())]
-    raise arrays_lib.ReleaseError(
-      f'{part.paths[feature][0]}, row {2 * triplet + 1}: is another brand than'
-      f' row {2 * triplet}; rows 2k and 2k + 1 belong to one brand'
+    raise released_arrays.ReleaseError(
+      errors.in_file(
+        part.paths[feature][0],
+        f'is another brand than row {2 * triplet}; rows 2k and 2k + 1 belong to'
+        ' one brand',
+        row=2 * triplet + 1,
+      )
     )
 
 
 def add_triplets(
-  part: arrays_lib.Part,
+  part: released_arrays.Part,
   found: tuple[Found, Found],
   bar: tqdm.tqdm,
   notes: list[str],
@@ -113,8 +119,8 @@ def add_triplets(
   _check_same_brand(part, digests[0])
   columns = []
   for role, role_found in enumerate(found):
-    # A brand has one split: what stands in the test part is another account,
-    # even where a training brand has the same features.
+    # A brand has one split: a brand of the test part is another account, even
+    # where a training brand has the same features.
     apart = role == accounts_lib.BRAND and part.split == 'test'
     index: dict[bytes, int] = {} if apart else role_found.index
     column = []
@@ -127,8 +133,8 @@ def add_triplets(
       _note_brands_in_both(len(index.keys() & role_found.index.keys()), notes)
     columns.append(column)
   pairs = np.array(columns, np.int64).T
-  codes = pairs_lib.pair_codes(pairs)
-  first, _ = pairs_lib.first_rows(codes[0::2])
+  codes = released_pairs.pair_codes(pairs)
+  first, _ = released_pairs.first_rows(codes[0::2])
   _, counts = np.unique(codes[0::2], return_counts=True)
   each = (
     f'{counts.min()} each'
@@ -159,8 +165,8 @@ def _note_brands_in_both(count: int, notes: list[str]) -> None:
 
 
 def _check_same_features(
-  part: arrays_lib.Part,
-  sheet: pairs_lib.Sheet,
+  part: released_arrays.Part,
+  sheet: released_pairs.Sheet,
   role: int,
   digests: np.ndarray,
   first: np.ndarray,
@@ -171,17 +177,20 @@ def _check_same_features(
     pair = int(differs.any(axis=1).argmax())
     feature = list(part.paths)[int(differs[pair].argmax())]
     name = sheet.names[role][sheet.pairs[pair, role]]
-    raise arrays_lib.ReleaseError(
-      f'{part.paths[feature][role]}, row {2 * pair}:'
-      f' {accounts_lib.ROLES[role]} {name!r} ({sheet.path.name}, row'
-      f' {pair + 1}) has other features than in row {2 * first[pair]}'
-      f' ({sheet.path.name}, row {first[pair] + 1})'
+    raise released_arrays.ReleaseError(
+      errors.in_file(
+        part.paths[feature][role],
+        f'{accounts_lib.ROLES[role]} {errors.quoted(name, limit=40)}'
+        f' ({sheet.path.name}, row {pair + 1}) has other features than in row'
+        f' {2 * first[pair]} ({sheet.path.name}, row {first[pair] + 1})',
+        row=2 * pair,
+      )
     )
 
 
 def add_ranking(
-  part: arrays_lib.Part,
-  sheet: pairs_lib.Sheet,
+  part: released_arrays.Part,
+  sheet: released_pairs.Sheet,
   found: tuple[Found, Found],
   bar: tqdm.tqdm,
   notes: list[str],
@@ -208,7 +217,7 @@ def add_ranking(
   shared = 0
   for role, role_found in enumerate(found):
     names, codes = sheet.names[role], sheet.pairs[:, role]
-    first_of_name, first = pairs_lib.first_rows(codes)
+    first_of_name, first = released_pairs.first_rows(codes)
     _check_same_features(part, sheet, role, digests[role], first)
     # Names are numbered as they appear, so this is the order of the names.
     keys = _keys(digests[role][first_of_name])
@@ -236,7 +245,9 @@ def add_ranking(
     if role == accounts_lib.BRAND:
       _note_brands_in_both(sum(k is not None for k in in_train), notes)
     columns.append(np.array(of_name, np.int64)[codes])
-  distinct, _ = pairs_lib.first_rows(pairs_lib.pair_codes(sheet.pairs))
+  distinct, _ = released_pairs.first_rows(
+    released_pairs.pair_codes(sheet.pairs)
+  )
   notes.append(
     f'{sheet.path.name}: {len(sheet.pairs):,} rows, of which'
     f' {len(sheet.pairs) - len(distinct):,} repeat a pair; {shared:,} of'

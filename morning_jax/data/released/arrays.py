@@ -1,7 +1,7 @@
 """The arrays of the MORNING authors' released program.
 
 Their program reads arrays in which an account's features are repeated for
-every pair it stands in. Under one root folder, for brands (`brand_`) and for
+every pair that it is in. Under one root folder, for brands (`brand_`) and for
 influencers (`in_`), in a `train` and a `test` variant:
 
   trainset/brand_{image,text}_train.npy             content
@@ -19,13 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
+import os
 import pathlib
 
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
-from morning_jax.data.bundle import arrays as bundle_arrays
+from morning_jax.data.bundle import npy_file
 
 # Feature -> its file; `split` is train or test, `part` the file's suffix.
 FILES: Mapping[str, str] = {
@@ -41,7 +42,12 @@ _ROLE_PREFIX = ('brand', 'in')
 
 
 class ReleaseError(errors.UserError):
-  """Released files that can't be imported; the message names file and row."""
+  """Released files that can't be imported; one line names file and row."""
+
+
+def shown(path: pathlib.Path) -> str:
+  """Returns a file and its folder, for a message that names two files."""
+  return '/'.join(path.parts[-2:])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +76,7 @@ class Part:
 def path_of(
   root: pathlib.Path, feature: str, role: int, part: str
 ) -> pathlib.Path:
-  """Returns where a feature's file lies; `part` is train, test or test_2."""
+  """Returns a feature's file; `part` is train, test or test_2."""
   return root / FILES[feature].format(
     split='train' if part == 'train' else 'test',
     role=_ROLE_PREFIX[role],
@@ -96,36 +102,44 @@ def open_part(root: pathlib.Path, part: str) -> Part | None:
   paths, arrays = {}, {}
   for feature in FILES:
     brand, influencer = (path_of(root, feature, role, part) for role in (0, 1))
-    if not brand.exists() and not influencer.exists():
+    # A link to nothing is a mistake, not an absent feature.
+    found = [os.path.lexists(path) for path in (brand, influencer)]
+    if not any(found):
       continue
-    for path, partner in ((brand, influencer), (influencer, brand)):
-      if not path.exists():
+    for path, partner, there in zip(
+      (brand, influencer), (influencer, brand), found, strict=True
+    ):
+      if not there:
         raise ReleaseError(
-          f'{path}: no such file; {partner.name} beside it needs it'
-          ' (a feature is left out by leaving out both)'
+          errors.in_file(
+            path,
+            f'no such file; {partner.name} beside it needs it (a feature is'
+            ' left out by leaving out both)',
+          )
         )
     paths[feature] = (brand, influencer)
     arrays[feature] = (
-      bundle_arrays.load_array(brand),
-      bundle_arrays.load_array(influencer),
+      npy_file.load_array(brand),
+      npy_file.load_array(influencer),
     )
   first: tuple[pathlib.Path, int] | None = None
   for feature, pair in arrays.items():
     for path, array in zip(paths[feature], pair, strict=True):
-      if array.ndim != 2 or 0 in array.shape:
-        raise ReleaseError(
-          f'{path}: has shape {array.shape}, expected [rows, features]'
-        )
       if len(array) % 2:
         raise ReleaseError(
-          f'{path}: has {len(array):,} rows, an odd number; every pair takes'
-          ' two rows'
+          errors.in_file(
+            path,
+            f'has {len(array):,} rows, an odd number; every pair takes two',
+          )
         )
       first = first or (path, len(array))
       if len(array) != first[1]:
         raise ReleaseError(
-          f'{path}: has {len(array):,} rows, {first[0]} has {first[1]:,};'
-          ' they must be as many'
+          errors.in_file(
+            path,
+            f'has {len(array):,} rows, {shown(first[0])} has {first[1]:,};'
+            ' they must be as many',
+          )
         )
   if not arrays:
     return None
@@ -151,8 +165,11 @@ def check_sizes(train: Part, test: Part | None) -> None:
         other = next((p for p in parts if feature in p.arrays), None)
         if other is not None:
           raise ReleaseError(
-            f'{other.paths[feature][0]}: the {part.split} set has no such'
-            f' feature ({feature}); add its files or leave out these'
+            errors.in_file(
+              other.paths[feature][0],
+              f'the {part.split} set has no such feature ({feature}); add its'
+              ' files or leave out these',
+            )
           )
         continue
       for path, array in zip(
@@ -161,14 +178,17 @@ def check_sizes(train: Part, test: Part | None) -> None:
         size = size or (path, array.shape[1])
         if array.shape[1] != size[1]:
           raise ReleaseError(
-            f'{path}: has {array.shape[1]} columns, {size[0]} has {size[1]};'
-            ' a feature has one size'
+            errors.in_file(
+              path,
+              f'has {array.shape[1]:,} columns, {shown(size[0])} has'
+              f' {size[1]:,}; a feature has one size',
+            )
           )
 
 
 def as_float32(rows: np.ndarray) -> np.ndarray:
   """Copies rows so that equal values have equal bytes: one zero, one NaN."""
-  with np.errstate(over='ignore'):
+  with np.errstate(all='ignore'):
     block = np.array(rows, np.float32, order='C')
   block += np.float32(0)  # -0.0 becomes 0.0
   nan = np.isnan(block)

@@ -1,10 +1,10 @@
 """The feature files of the MORNING authors' released program, as a data set.
 
-Their arrays repeat an account's features for every pair it stands in
-(`released_arrays`), and a spreadsheet names the pairs of the ranking test set
-(`released_pairs`); the test set of their loss is read only where there is no
-ranking test set. Here the accounts behind the repeated rows are found again
-(`released_accounts`), each stored once.
+Their arrays repeat an account's features for every pair that it is in
+(`arrays`), and a spreadsheet names the pairs of the ranking test set (`pairs`);
+the test set of their loss is read only where there is no ranking test set. Here
+the accounts behind the repeated rows are found again (`accounts`), each stored
+once.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ import numpy as np
 import tqdm
 
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
 from morning_jax.data.released import accounts as released_accounts
-from morning_jax.data.released import arrays as arrays_lib
-from morning_jax.data.released import pairs as pairs_lib
+from morning_jax.data.released import arrays as released_arrays
+from morning_jax.data.released import pairs as released_pairs
 
 _TOPICS = accounts_lib.TOPIC_FEATURES
 _ID_DIGITS = (4, 5)
 
 
 def _unusable(feature: str, values: np.ndarray) -> np.ndarray:
-  """Marks the values that a bundle may not hold, as `bundle_arrays` checks."""
+  """Marks the values that a bundle may not hold, as its reader checks."""
   lacks = np.isnan(values).all(axis=1, keepdims=True)
   negative = (values < 0) & (feature in _TOPICS)
   return (~np.isfinite(values) & ~lacks) | negative
@@ -34,7 +35,7 @@ def _unusable(feature: str, values: np.ndarray) -> np.ndarray:
 
 def _gather(
   feature: str,
-  parts: Mapping[str, arrays_lib.Part],
+  parts: Mapping[str, released_arrays.Part],
   found: tuple[released_accounts.Found, released_accounts.Found],
   notes: list[str],
 ) -> np.ndarray:
@@ -48,17 +49,20 @@ def _gather(
     for split, part in parts.items():
       mine = np.flatnonzero(splits == split)
       file_rows = rows[mine] * part.step
-      values = arrays_lib.as_float32(part.arrays[feature][role][file_rows])
+      values = released_arrays.as_float32(part.arrays[feature][role][file_rows])
       block[mine] = values
       bad = _unusable(feature, values)
       if bad.any():
         i = int(bad.any(axis=1).argmax())
         column = int(bad[i].argmax())
-        raise arrays_lib.ReleaseError(
-          f'{part.paths[feature][role]}, row {file_rows[i]}: column {column} is'
-          f' {values[i, column]:g}; values must be finite'
-          + (', topics not negative' if feature in _TOPICS else '')
-          + ', or a whole row NaN for an account that lacks the feature'
+        raise released_arrays.ReleaseError(
+          errors.in_file(
+            part.paths[feature][role],
+            f'column {column} is {values[i, column]:g}; values must be finite'
+            + (', topics not negative' if feature in _TOPICS else '')
+            + ', or a whole row NaN for an account that lacks the feature',
+            row=int(file_rows[i]),
+          )
         )
     blocks.append(block)
   array = np.concatenate(blocks)
@@ -74,7 +78,9 @@ def _gather(
   return array
 
 
-def _ids(role: int, found: released_accounts.Found, source: str) -> list[str]:
+def _ids(
+  role: int, found: released_accounts.Found, source: pathlib.Path
+) -> list[str]:
   """Names the accounts for which no name was released."""
   digits = _ID_DIGITS[role]
   ids = [
@@ -86,9 +92,12 @@ def _ids(role: int, found: released_accounts.Found, source: str) -> list[str]:
   seen: set[str] = set()
   for name in ids:
     if name in seen:
-      raise arrays_lib.ReleaseError(
-        f'{source}: {accounts_lib.ROLES[role]} name {name!r} is one that is'
-        ' given to training accounts; rename it'
+      raise released_arrays.ReleaseError(
+        errors.in_file(
+          source,
+          f'{accounts_lib.ROLES[role]} name {errors.quoted(name)} is one that'
+          ' is given to training accounts; rename it',
+        )
       )
     seen.add(name)
   return ids
@@ -98,17 +107,20 @@ def _open_test(
   root: pathlib.Path,
   test_pairs: str | os.PathLike[str] | None,
   notes: list[str],
-) -> tuple[arrays_lib.Part | None, pairs_lib.Sheet | None]:
+) -> tuple[released_arrays.Part | None, released_pairs.Sheet | None]:
   """Opens the ranking test set, or else the test set of the loss."""
-  sheet_path = pairs_lib.find_sheet(root, test_pairs)
-  ranking = arrays_lib.open_part(root, 'test_2')
+  sheet_path = released_pairs.find_sheet(root, test_pairs)
+  ranking = released_arrays.open_part(root, 'test_2')
   if ranking is None:
-    loss = arrays_lib.open_part(root, 'test')
-    example = arrays_lib.path_of(root, 'content_text', 0, 'test_2')
+    loss = released_arrays.open_part(root, 'test')
+    example = released_arrays.path_of(root, 'content_text', 0, 'test_2')
     if test_pairs is not None:
-      raise arrays_lib.ReleaseError(
-        f'{sheet_path}: names pairs of which there are no features; they would'
-        f' be in files such as {example}'
+      raise released_arrays.ReleaseError(
+        errors.in_file(
+          sheet_path or root,
+          'names pairs of which there are no features; they would be in files'
+          f' such as {released_arrays.shown(example)}',
+        )
       )
     notes.append(
       f'no ranking test set (such as {example.name}): '
@@ -121,17 +133,24 @@ def _open_test(
     )
     return loss, None
   if sheet_path is None:
-    raise arrays_lib.ReleaseError(
-      f'{root / (pairs_lib.TEST_PAIRS + ".xlsx")}: no such file; it names'
-      f' the pairs of {next(iter(ranking.paths.values()))[0].name} (if it lies'
-      ' elsewhere, name it: --test_pairs=FILE)'
+    raise released_arrays.ReleaseError(
+      errors.in_file(
+        root / f'{released_pairs.TEST_PAIRS}.xlsx',
+        'no such file; it names the pairs of'
+        f' {next(iter(ranking.paths.values()))[0].name} (if it is elsewhere,'
+        ' name it: --test_pairs=FILE)',
+      )
     )
-  sheet = pairs_lib.read_sheet(sheet_path)
+  sheet = released_pairs.read_sheet(sheet_path)
   if len(sheet.pairs) != ranking.pairs:
-    raise arrays_lib.ReleaseError(
-      f'{sheet_path}: has {len(sheet.pairs):,} rows, but'
-      f' {next(iter(ranking.paths.values()))[0]} has {2 * ranking.pairs:,}, two'
-      f' for each of {ranking.pairs:,} pairs; they must fit'
+    raise released_arrays.ReleaseError(
+      errors.in_file(
+        sheet_path,
+        f'has {len(sheet.pairs):,} rows, but'
+        f' {released_arrays.shown(next(iter(ranking.paths.values()))[0])} has'
+        f' {2 * ranking.pairs:,}, two for each of {ranking.pairs:,} pairs; they'
+        ' must fit',
+      )
     )
   return ranking, sheet
 
@@ -166,16 +185,20 @@ def import_features(
   """
   folder = pathlib.Path(root)
   if not folder.is_dir():
-    raise arrays_lib.ReleaseError(f'{folder}: no such folder')
+    raise released_arrays.ReleaseError(errors.in_file(folder, 'no such folder'))
   notes: list[str] = []
-  train = arrays_lib.open_part(folder, 'train')
+  train = released_arrays.open_part(folder, 'train')
   if train is None:
-    raise arrays_lib.ReleaseError(
-      f'{folder}: no training features; expected files such as'
-      f' {arrays_lib.path_of(folder, "content_text", 0, "train")}'
+    example = released_arrays.path_of(folder, 'content_text', 0, 'train')
+    raise released_arrays.ReleaseError(
+      errors.in_file(
+        folder,
+        'no training features; expected files such as'
+        f' {released_arrays.shown(example)}',
+      )
     )
   test, sheet = _open_test(folder, test_pairs, notes)
-  arrays_lib.check_sizes(train, test)
+  released_arrays.check_sizes(train, test)
   parts = {p.split: p for p in (train, test) if p is not None}
   found = (released_accounts.Found(), released_accounts.Found())
   total = sum(
@@ -188,7 +211,7 @@ def import_features(
     desc='reading',
     unit='B',
     unit_scale=True,
-    leave=False,  # an error stands on a line of its own
+    leave=False,  # an error is on a line of its own
     disable=None if progress else True,  # None: shown on a terminal
   ) as bar:
     pairs = [released_accounts.add_triplets(train, found, bar, notes)]
@@ -208,10 +231,10 @@ def import_features(
       ' any are one account here, however many they were'
     )
   notes.extend(
-    f'no files of {f}' for f in arrays_lib.FILES if f not in features
+    f'no files of {f}' for f in released_arrays.FILES if f not in features
   )
   brands, influencers = (len(f.names) for f in found)
-  source = str(sheet.path if sheet is not None else folder)
+  source = sheet.path if sheet is not None else folder
   accounts = accounts_lib.Accounts(
     ids=np.array([i for r, f in enumerate(found) for i in _ids(r, f, source)]),
     roles=np.repeat(np.array([0, 1], np.int8), [brands, influencers]),

@@ -6,17 +6,15 @@ ranking test set hold, in their order. Rows count from 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-import csv
 import dataclasses
 import os
 import pathlib
-import zipfile
-import zlib
 
 import numpy as np
 
-from morning_jax.data.released import arrays as arrays_lib
+from morning_jax.core import errors
+from morning_jax.core import user_files
+from morning_jax.data.released import arrays as released_arrays
 
 TEST_PAIRS = 'testset_r'
 
@@ -36,56 +34,6 @@ class Sheet:
   names: tuple[list[str], list[str]]
   pairs: np.ndarray
   positive: np.ndarray
-
-
-def _cells_of_xlsx(path: pathlib.Path) -> Iterator[Sequence[object]]:
-  try:
-    import openpyxl
-    from openpyxl.utils import exceptions
-  except ImportError:
-    raise arrays_lib.ReleaseError(
-      f"{path}: needs openpyxl; run pip install 'morning_jax[release]', or"
-      ' save the spreadsheet as .csv'
-    ) from None
-  try:
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    try:
-      sheet = book.worksheets[0]
-      sheet.reset_dimensions()  # the stored ones need not be right
-      yield from sheet.iter_rows(values_only=True)
-    finally:
-      book.close()
-  except (
-    exceptions.InvalidFileException,
-    zipfile.BadZipFile,
-    KeyError,
-    IndexError,
-    ValueError,
-    EOFError,
-    zlib.error,
-    SyntaxError,  # which broken XML raises
-  ) as e:
-    raise arrays_lib.ReleaseError(
-      f'{path}: not a readable .xlsx file ({e})'
-    ) from None
-  except OSError as e:
-    raise arrays_lib.ReleaseError(f'{path}: {e.strerror or e}') from None
-
-
-def _cells_of_csv(path: pathlib.Path) -> Iterator[Sequence[object]]:
-  try:
-    with path.open(encoding='utf-8-sig', newline='') as f:
-      yield from csv.reader(f, strict=True)
-  except UnicodeDecodeError as e:
-    raise arrays_lib.ReleaseError(
-      f'{path}: not UTF-8 text ({e.reason})'
-    ) from None
-  except csv.Error as e:
-    raise arrays_lib.ReleaseError(
-      f'{path}: not a readable .csv file ({e})'
-    ) from None
-  except OSError as e:
-    raise arrays_lib.ReleaseError(f'{path}: {e.strerror}') from None
 
 
 def _text(cell: object) -> str | None:
@@ -112,36 +60,38 @@ def read_sheet(path: pathlib.Path) -> Sheet:
     ReleaseError: the file is not readable, a row is wrong or contradicts
       another, or no pair is a positive.
   """
-  readers = {'.xlsx': _cells_of_xlsx, '.csv': _cells_of_csv}
-  if path.suffix.lower() not in readers:
-    raise arrays_lib.ReleaseError(
-      f'{path}: the test pairs come as .xlsx or .csv'
+  readers = {'.xlsx': user_files.spreadsheet_rows, '.csv': user_files.csv_rows}
+  read = readers.get(path.suffix.lower())
+  if read is None:
+    raise released_arrays.ReleaseError(
+      errors.in_file(path, 'the test pairs come as .xlsx or .csv')
     )
+
+  def mistake(problem: str, row: int | None) -> released_arrays.ReleaseError:
+    return released_arrays.ReleaseError(errors.in_file(path, problem, row=row))
+
   indices: tuple[dict[str, int], dict[str, int]] = ({}, {})
   pairs: list[tuple[int, int]] = []
   positive: list[bool] = []
-  blank: int | None = None
-  for number, cells in enumerate(readers[path.suffix.lower()](path), start=1):
+  for number, cells in read(path, error=released_arrays.ReleaseError):
     row = [_text(c) for c in cells]
     while row and row[-1] == '':
       row.pop()
     if not row:
-      blank = blank or number
       continue
-    where = f'{path}, row {number}'
-    if blank is not None:
-      raise arrays_lib.ReleaseError(
-        f'{path}, row {blank}: is empty, yet more rows follow'
-      )
+    if number > len(pairs) + 1:
+      raise mistake('is empty, yet more rows follow', len(pairs) + 1)
     if len(row) != 3 or not row[0] or not row[1]:
-      raise arrays_lib.ReleaseError(
-        f'{where}: must hold a brand name, an influencer name and a label as'
-        ' text or numbers'
+      raise mistake(
+        'must hold a brand name, an influencer name and a label as text or'
+        ' numbers',
+        number,
       )
     if row[2] not in ('0', '1', '0.0', '1.0'):
-      raise arrays_lib.ReleaseError(
-        f'{where}: label {row[2]!r} is neither 1 nor 0'
-        + (' (the spreadsheet has no header)' if number == 1 else '')
+      raise mistake(
+        f'label {errors.quoted(row[2])} is neither 1 nor 0'
+        + (' (the spreadsheet has no header)' if number == 1 else ''),
+        number,
       )
     brand, influencer = (
       index.setdefault(name, len(index))
@@ -150,7 +100,7 @@ def read_sheet(path: pathlib.Path) -> Sheet:
     pairs.append((brand, influencer))
     positive.append(row[2].startswith('1'))
   if not any(positive):
-    raise arrays_lib.ReleaseError(f'{path}: no row has label 1')
+    raise mistake('no row has label 1', None)
   sheet = Sheet(
     path,
     (list(indices[0]), list(indices[1])),
@@ -162,7 +112,7 @@ def read_sheet(path: pathlib.Path) -> Sheet:
 
 
 def first_rows(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Finds where each code stands first.
+  """Finds the first row of each code.
 
   Args:
     codes: int [rows].
@@ -188,16 +138,21 @@ def _check_labels(sheet: Sheet) -> None:
     brand, influencer = (
       names[i] for names, i in zip(sheet.names, sheet.pairs[row], strict=True)
     )
-    raise arrays_lib.ReleaseError(
-      f'{sheet.path}, row {row + 1}: the label of ({brand!r}, {influencer!r})'
-      f' contradicts row {first[row] + 1}'
+    raise released_arrays.ReleaseError(
+      errors.in_file(
+        sheet.path,
+        f'the label of ({errors.quoted(brand, limit=40)},'
+        f' {errors.quoted(influencer, limit=40)}) contradicts row'
+        f' {first[row] + 1}',
+        row=row + 1,
+      )
     )
 
 
 def find_sheet(
   root: pathlib.Path, test_pairs: str | os.PathLike[str] | None
 ) -> pathlib.Path | None:
-  """Returns the spreadsheet that was named or lies in the usual places.
+  """Returns the spreadsheet that was named or is in the usual places.
 
   Args:
     root: the folder that holds `trainset` and its neighbours.
@@ -211,12 +166,14 @@ def find_sheet(
   """
   if test_pairs is not None:
     path = pathlib.Path(test_pairs)
-    if not path.is_file():
-      raise arrays_lib.ReleaseError(f'{path}: no such file (the test pairs)')
+    if not os.path.lexists(path):
+      raise released_arrays.ReleaseError(
+        errors.in_file(path, 'no such file (the test pairs)')
+      )
     return path
   for folder in (root, root / 'testset'):
     for suffix in ('.xlsx', '.csv'):
       path = folder / (TEST_PAIRS + suffix)
-      if path.is_file():
+      if os.path.lexists(path):
         return path
   return None

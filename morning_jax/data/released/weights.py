@@ -1,4 +1,4 @@
-"""Takes the weights of the authors' TensorFlow-1 program over.
+"""Converts the weights of the authors' TensorFlow-1 program.
 
 The names are roles, not variable names: `<part>/<layer>/{kernel,bias}` as in
 `ROLES`. Reading them out of a TensorFlow checkpoint needs no TensorFlow here:
@@ -16,6 +16,7 @@ import flax.traverse_util
 import numpy as np
 
 from morning_jax.core import errors
+from morning_jax.core import user_files
 
 # The roles of the original's 36 variables, in the order of their creation.
 ROLES: tuple[str, ...] = (
@@ -99,13 +100,18 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
   Raises:
     UserError: the file can't be read, or holds pickles.
   """
-  try:
-    with np.load(path, allow_pickle=False) as archive:
-      arrays = {name: archive[name] for name in archive.files}
-  except (OSError, ValueError, EOFError, AttributeError, TypeError) as e:
-    raise errors.UserError(
-      f'{path}: not an .npz file of plain arrays ({" ".join(str(e).split())})'
-    ) from None
+  with user_files.open_file(path, error=errors.UserError) as f:
+    try:
+      with np.load(f, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    except Exception as e:
+      # Broken archives and broken headers raise many types.
+      problem = f'not an .npz file of plain arrays ({errors.quoted(e)})'
+      raise errors.UserError(errors.in_file(path, problem)) from None
+  for name, array in arrays.items():
+    if array.dtype.kind not in 'fiu':
+      problem = f'{errors.quoted(name)} holds {array.dtype}, not numbers'
+      raise errors.UserError(errors.in_file(path, problem))
   numbers = {str(i) for i in range(len(ROLES))}
   if set(arrays) == numbers:
     return {role: arrays[str(i)] for i, role in enumerate(ROLES)}

@@ -74,6 +74,12 @@ def _quiet() -> Iterator[None]:
       tfds.enable_progress_bar()
 
 
+def _reason(error: Exception) -> str:
+  """Returns why a copy can't be written, in one line."""
+  text = getattr(error, 'strerror', None) or str(error)
+  return ' '.join(text.split())[:120]
+
+
 def load(
   name: str = f'{builder_lib.NAME}/synthetic',
   data_dir: str | os.PathLike[str] | None = None,
@@ -110,11 +116,11 @@ def load(
   try:
     with _quiet():
       builder.download_and_prepare()
-  except OSError as e:
+  except (OSError, RuntimeError) as e:  # its writers raise both
     # If another process was first, its copy is as good.
     if not (where / 'dataset_info.json').exists():
       raise errors.UserError(
-        f'{where}: cannot be written ({e.strerror or e}); name another data_dir'
+        f'{where}: cannot be written ({_reason(e)}); name another data_dir'
       ) from e
   with _damage_is_reported(where):
     builder = builder_lib.BrandMicroInfluencer(data_dir=root, config=config)

@@ -25,11 +25,11 @@ from jax.experimental import topologies
 from jax.sharding import Mesh
 import ml_collections
 
-from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.core import sharding
 from morning_jax.losses import ring
 from morning_jax.model import factory
+from morning_jax.training import config_check
 from morning_jax.training import loss_fn
 from morning_jax.training import optimizer as optimizer_lib
 from morning_jax.training import step as step_lib
@@ -161,41 +161,45 @@ def lower_step(
   Raises:
     UserError: the configuration is wrong.
   """
-  perspectives, _ = factory.choose_perspectives(config.model, sizes.features)
-  features = factory.feature_sizes(perspectives, sizes.features)
-  model = factory.build(config.model, perspectives, features)
-  sizes = dataclasses.replace(sizes, features=features)
-  graph = None
-  if accounts_lib.ATTRIBUTE_LIST in features:
-    graph = input_shapes.of_graph(config.model, sizes, mesh)
+  spec = sizes.resolve(config.model)
+  model = factory.build(config.model, spec)
+  graph = input_shapes.of_graph(spec, sizes, mesh)
   optimizer = optimizer_lib.plan(config, sizes.positives).optimizer
   _, state = step_lib.make_init(
     model,
     optimizer,
-    factory.example_table(perspectives, features),
+    factory.example_table(spec),
     mesh,
     graph=graph,
     fsdp=config.mesh.fsdp,
   )
-  data = input_shapes.of_training(sizes, mesh, graph=graph)
+  data = input_shapes.of_training(spec, sizes, mesh, graph=graph)
   loss = loss_fn.make_loss(config, ring_unroll=ring_unroll)
   replicated = sharding.replicated(mesh)
   batch: Any
   if config.data.placement == 'stream':
     data = dataclasses.replace(data, table=None)
-    batch = input_shapes.of_batch(config, sizes, mesh)
+    batch = input_shapes.of_batch(config, spec, sizes, mesh)
   else:
     loss = loss_fn.of_positives(config, loss)
     batch = jax.ShapeDtypeStruct(
       (config.train.batch_size,), jnp.int32, sharding=replicated
     )
-  key = jax.eval_shape(lambda: jax.random.key(0))
+  shape = jax.eval_shape(lambda: jax.random.key(0))
+  key = jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=replicated)
 
   def step(
-    state: Any, data: Any, batch: Any, key: jax.Array
+    state: Any,
+    data: Any,
+    batch: Any,
+    keys: tuple[jax.Array, ...],
+    learning_rate: jax.Array,
   ) -> tuple[Any, Any]:
     return step_lib.update(
-      lambda params: loss(model, params, data, batch, key), optimizer, state
+      lambda params: loss(model, params, data, batch, *keys),
+      optimizer,
+      state,
+      learning_rate=learning_rate,
     )
 
   with jax.set_mesh(mesh):
@@ -208,7 +212,9 @@ def lower_step(
       state,
       data,
       batch,
-      jax.ShapeDtypeStruct(key.shape, key.dtype, sharding=replicated),
+      # Of dropout and, where the step draws them, of the negatives before.
+      (key,) if config.data.placement == 'stream' else (key, key),
+      jax.ShapeDtypeStruct((), jnp.float32, sharding=replicated),
     )
 
 
@@ -223,10 +229,8 @@ def _batches_ahead(
   """Bytes a device holds of streamed batches beside that of the step."""
   if config.data.placement != 'stream':
     return 0
-  perspectives, _ = factory.choose_perspectives(config.model, sizes.features)
-  features = factory.feature_sizes(perspectives, sizes.features)
   batch = input_shapes.of_batch(
-    config, dataclasses.replace(sizes, features=features), mesh
+    config, sizes.resolve(config.model), sizes, mesh
   )
   rows = jax.tree.leaves((batch.brands, batch.influencers))
   whole = sum(x.size * x.dtype.itemsize for x in rows)
@@ -259,6 +263,7 @@ def compile_step(
   Raises:
     UserError: no such topology, a wrong configuration, or libtpu is missing.
   """
+  config_check.check(config)
   found, chip = describe(topology)
   mesh = sharding.make_mesh(
     data=config.mesh.data, model=config.mesh.model, devices=found.devices

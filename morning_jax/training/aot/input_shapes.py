@@ -12,11 +12,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import ml_collections
 
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import input_spec
 from morning_jax.core import sharding
 from morning_jax.graph import account_attributes
 from morning_jax.graph import attribute_graph
 from morning_jax.losses import negative_sampling
-from morning_jax.model import factory
 from morning_jax.training import device_data
 
 # The published data's (SPEC section 2); of the list, how many attributes exist.
@@ -41,7 +41,7 @@ class Sizes:
     longest_list: positives of the brand that has most.
     edges: of the attribute graph, each counted once.
     most_attributes: attributes of the account that has most.
-    features: feature -> size.
+    features: feature -> size; of the attribute list, how many attributes.
   """
 
   brands: int = 360
@@ -54,24 +54,36 @@ class Sizes:
     default_factory=lambda: dict(FEATURE_SIZES)
   )
 
+  def resolve(self, config: ml_collections.ConfigDict) -> input_spec.InputSpec:
+    """Chooses what takes part; see `input_spec.resolve`.
 
-def of_graph(
-  config: ml_collections.ConfigDict, sizes: Sizes, mesh: Mesh
-) -> Any:
+    Args:
+      config: the `model` part of a checked configuration.
+    """
+    arrays = dict(self.features)
+    num_attributes = arrays.pop(accounts_lib.ATTRIBUTE_LIST, 0)
+    names = [str(i) for i in range(num_attributes)]
+    return input_spec.resolve(config, arrays, names)[0]
+
+
+def of_graph(spec: input_spec.InputSpec, sizes: Sizes, mesh: Mesh) -> Any:
   """Returns the shapes of the padded attribute graph on a mesh.
 
   Args:
-    config: the `model` part of the configuration.
-    sizes: sizes of the data, an attribute list among the features.
+    spec: what takes part.
+    sizes: sizes of the data.
     mesh: the mesh; its devices need not be attached.
 
   Returns:
-    A GraphsTuple of ShapeDtypeStructs, as `fitted.graph_of` makes it of arrays.
+    A GraphsTuple of ShapeDtypeStructs, as `preprocessing.graph_of` makes it of
+    arrays; None where no attribute lists are taken.
   """
+  if not spec.takes_attribute_lists:
+    return None
   arrays = attribute_graph.padded_shapes(
-    sizes.features[accounts_lib.ATTRIBUTE_LIST],
-    0 if factory.graph_encoder(config) == 'embedding' else sizes.edges,
-    width=factory.stored_vectors(config),
+    spec.num_attributes,
+    0 if spec.attribute_encoder == 'lookup' else sizes.edges,
+    width=spec.node_vector_size,
   )
   return attribute_graph.from_arrays(
     {
@@ -84,7 +96,7 @@ def of_graph(
 
 
 def _of_accounts(
-  features: Mapping[str, int],
+  spec: input_spec.InputSpec,
   most_attributes: int,
   count: int,
   where: NamedSharding,
@@ -94,9 +106,9 @@ def _of_accounts(
   def of(*shape: int, dtype: Any) -> Any:
     return jax.ShapeDtypeStruct((count, *shape), dtype, sharding=where)
 
-  features = dict(features)
+  features = spec.feature_sizes
   held = None
-  if features.pop(accounts_lib.ATTRIBUTE_LIST, None):
+  if spec.takes_attribute_lists:
     held = account_attributes.HeldAttributes(
       index=of(most_attributes, dtype=jnp.int32),
       weight=of(most_attributes, dtype=jnp.float32),
@@ -109,13 +121,17 @@ def _of_accounts(
 
 
 def of_batch(
-  config: ml_collections.ConfigDict, sizes: Sizes, mesh: Mesh
+  config: ml_collections.ConfigDict,
+  spec: input_spec.InputSpec,
+  sizes: Sizes,
+  mesh: Mesh,
 ) -> accounts_lib.Batch:
   """Returns the shapes of a batch that the host brings, as `Stream` has it.
 
   Args:
     config: the whole configuration.
-    sizes: sizes of the data; their features are those that take part.
+    spec: what takes part.
+    sizes: sizes of the data.
     mesh: the mesh; its devices need not be attached.
 
   Returns:
@@ -126,9 +142,9 @@ def of_batch(
 
   def rows(count: int) -> accounts_lib.AccountTable:
     even = count % mesh.shape[sharding.DATA] == 0
-    spec = PartitionSpec(sharding.DATA) if even else PartitionSpec()
+    axes = PartitionSpec(sharding.DATA) if even else PartitionSpec()
     return _of_accounts(
-      sizes.features, sizes.most_attributes, count, NamedSharding(mesh, spec)
+      spec, sizes.most_attributes, count, NamedSharding(mesh, axes)
     )
 
   index: Any = jax.ShapeDtypeStruct(
@@ -143,12 +159,13 @@ def of_batch(
 
 
 def of_training(
-  sizes: Sizes, mesh: Mesh, *, graph: Any = None
+  spec: input_spec.InputSpec, sizes: Sizes, mesh: Mesh, *, graph: Any = None
 ) -> device_data.TrainingData:
   """Returns the shapes of what `device_data.put_data` would put on a mesh.
 
   Args:
-    sizes: sizes of the data; their features are those that take part.
+    spec: what takes part.
+    sizes: sizes of the data.
     mesh: the mesh; its devices need not be attached.
     graph: from `of_graph`, where the model takes it.
 
@@ -160,18 +177,16 @@ def of_training(
   axis = mesh.shape[sharding.DATA]
   num_accounts = -(-(sizes.brands + sizes.influencers) // axis) * axis
 
-  def integers(count: int) -> Any:
-    return jax.ShapeDtypeStruct((count,), jnp.int32, sharding=replicated)
+  def integers(*shape: int) -> Any:
+    return jax.ShapeDtypeStruct(shape, jnp.int32, sharding=replicated)
 
   return device_data.TrainingData(
-    table=_of_accounts(
-      sizes.features, sizes.most_attributes, num_accounts, rows
-    ),
+    table=_of_accounts(spec, sizes.most_attributes, num_accounts, rows),
     lists=negative_sampling.PositiveLists(
       start=integers(sizes.brands + 1),
       candidate_P=integers(sizes.positives),
       rest_rank_P=integers(sizes.positives),
-      num_candidates=sizes.influencers,
+      num_candidates=integers(),
       search_steps=sizes.longest_list.bit_length(),
     ),
     brand_row_B=integers(sizes.brands),
@@ -179,5 +194,6 @@ def of_training(
     brand_P=integers(sizes.positives),
     candidate_P=integers(sizes.positives),
     category_B=integers(sizes.brands),
+    num_positives=integers(),
     graph=graph,
   )

@@ -1,5 +1,6 @@
 """Bundles: what is read is what was written, and mistakes name file and row."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -38,7 +39,7 @@ def error_of(folder) -> str:
   with pytest.raises(layout.BundleError) as e:
     bundle.read_bundle(folder)
   message = str(e.value)
-  assert '\n' not in message
+  assert '\n' not in message and len(message) <= 300
   return message
 
 
@@ -146,6 +147,86 @@ def test_what_is_written_is_read_back(tmp_path):
   assert_same(data, bundle.read_bundle(tmp_path / 'out'))
 
 
+def change(dataset, **accounts) -> accounts_lib.Dataset:
+  return dataclasses.replace(
+    dataset, accounts=dataclasses.replace(dataset.accounts, **accounts)
+  )
+
+
+def test_what_needs_quotes_is_read_back(tmp_path):
+  biographies = ['a\rb', ' \r\n', 'x' * 10_000, '"', ';\t,']
+  data = change(full_dataset(), biographies=np.array(biographies))
+  bundle.write_bundle(data, tmp_path / 'out')
+  assert_same(data, bundle.read_bundle(tmp_path / 'out'))
+
+
+def test_a_fold_is_not_written(tmp_path):
+  """Its other brands have no split, and a brand of a bundle has one."""
+  data = change(full_dataset(), splits=np.array(['train', '', '', '', '']))
+  with pytest.raises(layout.BundleError) as e:
+    bundle.write_bundle(data, tmp_path / 'out')
+  assert f'{tmp_path / "out"}: not written: accounts.csv, row 3: split' in str(
+    e.value
+  )
+  assert not list(tmp_path.iterdir())
+
+
+UNWRITABLE = {
+  'white space around an id': (
+    dict(ids=np.array([' b1', 'b2', 'm1', 'm2', 'b1'])),
+    'account ids would not be read back',
+  ),
+  'an id twice': (
+    dict(ids=np.array(['b1', 'b1', 'm1', 'm2', 'b1'])),
+    "accounts.csv, row 3: brand 'b1' is already",
+  ),
+  'an empty id': (dict(ids=np.array(['b', '', 'm', 'n', 'b'])), 'is empty'),
+  'a NUL inside an id': (
+    dict(ids=np.array(['b', 'b\0c', 'm', 'n', 'b'])),
+    'accounts.csv, row 3: holds a NUL',
+  ),
+  'a surrogate': (
+    dict(categories=np.array(['x', '\ud800', '', '', ''])),
+    'is no valid text',
+  ),
+  'a split of an influencer': (
+    dict(splits=np.array(['train', 'valid', 'test', '', ''])),
+    'splits would not be read back',
+  ),
+  'followers below -1': (
+    dict(followers=np.array([-2, 0, 0, 0, 0])),
+    'followers would not be read back',
+  ),
+}
+
+
+@pytest.mark.parametrize('name', UNWRITABLE)
+def test_what_could_not_be_read_back_is_not_written(tmp_path, name):
+  accounts, said = UNWRITABLE[name]
+  with pytest.raises(layout.BundleError) as e:
+    bundle.write_bundle(change(full_dataset(), **accounts), tmp_path / 'out')
+  assert said in str(e.value)
+  assert len(str(e.value)) <= 300
+  assert not list(tmp_path.iterdir())
+
+
+def test_features_and_pairs_that_could_not_be_read_back(tmp_path):
+  data = full_dataset()
+  large = {'content_image': np.full((5, 2), 1e39)}
+  twice = np.repeat(data.positives_Px2, 2, axis=0)
+  for other, said in (
+    (dataclasses.replace(data, features=large), 'infinity in column 0'),
+    (dataclasses.replace(data, positives_Px2=twice), 'interactions would not'),
+    (
+      dataclasses.replace(data, features={'other': np.ones((5, 2))}),
+      'other would not be read back',
+    ),
+  ):
+    with pytest.raises(layout.BundleError, match=said):
+      bundle.write_bundle(other, tmp_path / 'out')
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_written_over(tmp_path):
   (tmp_path / 'out').mkdir()
   (tmp_path / 'out' / 'mine.txt').write_text('keep')
@@ -189,7 +270,49 @@ MISTAKES = {
     'accounts.csv',
     'media,test',
     'media,',
-    ['accounts.csv, row 3', "split ''"],
+    ['accounts.csv, row 3', "split '' of brand 'espn'", 'is left out'],
+  ),
+  'a NUL at the end of an id': (
+    'accounts.csv',
+    'bob,influencer',
+    'ann\0,influencer',
+    ['accounts.csv, row 5', 'NUL'],
+  ),
+  'an id of 240,000 characters': (
+    'accounts.csv',
+    'bob,influencer',
+    'b' * 240_000 + ',influencer',
+    ['accounts.csv, row 5', 'more than 131,072 characters'],
+  ),
+  'an id of 2,000 characters': (
+    'accounts.csv',
+    'bob,influencer',
+    'b' * 2_000 + ',influencer',
+    ['accounts.csv, row 5', 'account_id has 2,000 characters'],
+  ),
+  'a long unknown role': (
+    'accounts.csv',
+    'bob,influencer',
+    'bob,' + 'r' * 900,
+    ['row 5', f"role '{'r' * 75}...' is neither"],
+  ),
+  'a long unknown name': (
+    'interactions.csv',
+    'espn,bob',
+    'espn,' + 'b' * 900,
+    ['row 4', f"influencer '{'b' * 75}...' is not in"],
+  ),
+  'a column twice': (
+    'accounts.csv',
+    ',split\n',
+    ',split,Split\n',
+    ['row 1', 'twice'],
+  ),
+  'a semicolon among commas': (
+    'accounts.csv',
+    'role,category',
+    'role;category',
+    ['row 1', 'no column role, category', 'semicolons'],
   ),
   'duplicate account': (
     'accounts.csv',
@@ -214,7 +337,7 @@ MISTAKES = {
     'interactions.csv',
     'espn,bob',
     'ann,bob',
-    ['interactions.csv, row 4', "brand 'ann'", 'a influencer has'],
+    ['interactions.csv, row 4', "brand 'ann'", '(an influencer has that name)'],
   ),
   'no interactions': (
     'interactions.csv',
@@ -239,6 +362,99 @@ def test_mistakes_in_the_tables(folder, name):
   message = error_of(folder)
   for text in said:
     assert text in message
+
+
+def test_rows_are_counted_as_records(folder):
+  """A spreadsheet shows the row after a biography of three lines as row 3."""
+  (folder / 'accounts.csv').write_text(
+    'account_id,role,category,split,biography\n'
+    'nike,brand,shoes,train,"just\ndo\nit"\n'
+    'ann,influenser,,,\n'
+  )
+  assert 'accounts.csv, row 3: role' in error_of(folder)
+
+
+@pytest.mark.parametrize(
+  ('followers', 'said'),
+  [
+    (str(1 << 63), 'is too large a number'),
+    ('9' * 5_000, 'followers has 5,000 characters'),
+    ('9' * 900, f"followers '{'9' * 75}...' is too large"),
+    ('-1', 'is negative'),
+    ('1.5', 'is not a whole number'),
+    ('1_000', 'is not a whole number'),
+    ('١٢', 'is not a whole number'),
+    ('many', 'is not a whole number'),
+  ],
+)
+def test_mistakes_in_the_followers(folder, followers, said):
+  lines = [
+    line + f',{0 if i else "followers"}'
+    for i, line in enumerate(ACCOUNTS.splitlines())
+  ]
+  lines[3] = lines[3][:-1] + followers
+  (folder / 'accounts.csv').write_text('\n'.join(lines))
+  message = error_of(folder)
+  assert 'accounts.csv, row 4: followers' in message
+  assert said in message
+
+
+def test_followers_up_to_what_an_int64_holds(folder):
+  counts = ['followers', '', '0', '+7', '-0', str((1 << 63) - 1)]
+  (folder / 'accounts.csv').write_text(
+    ''.join(
+      f'{line},{count}\n'
+      for line, count in zip(ACCOUNTS.splitlines(), counts, strict=True)
+    )
+  )
+  read = bundle.read_bundle(folder).accounts.followers
+  assert read.tolist() == [-1, 0, 7, 0, (1 << 63) - 1]
+
+
+@pytest.mark.parametrize('separator', [';', '\t'])
+def test_other_separators_and_capitals(folder, separator):
+  plain = bundle.read_bundle(folder)
+  text = (
+    ACCOUNTS.replace('brand', 'Brand')
+    .replace('influencer', 'INFLUENCER')
+    .replace('train', 'Train')
+    .replace('account_id,role', 'Account_ID,ROLE')
+  )
+  for name, content in (('accounts', text), ('interactions', INTERACTIONS)):
+    (folder / f'{name}.csv').write_text(content.replace(',', separator))
+  assert_same(bundle.read_bundle(folder), plain)
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    'accounts.csv',
+    'interactions.csv',
+    'content_text.npy',
+    'audience_image.npy',
+    'attributes.csv',
+    'account_attributes.csv',
+    'attribute_graph.csv',
+    'planted.npy',
+  ],
+)
+@pytest.mark.parametrize('target', ['nothing', 'itself', '/dev/zero'])
+def test_a_link_to_what_is_no_file(folder, name, target):
+  (folder / name).unlink(missing_ok=True)
+  if name in ('account_attributes.csv', 'attribute_graph.csv'):
+    (folder / 'attributes.csv').write_text('attribute_id,name\n0,a\n')
+  (folder / name).symlink_to(name if target == 'itself' else target)
+  message = error_of(folder)
+  assert f'{folder / name}: ' in message
+  said = {'nothing': 'is a link', 'itself': 'symbolic', '/dev/zero': 'a device'}
+  assert said[target] in message
+
+
+def test_files_of_other_tools_are_left_alone(folder):
+  (folder / 'feature_names.csv').write_text('array,index,name\n')
+  (folder / 'audience_members.csv').write_bytes(b'\0')
+  (folder / 'brand_content_image.npy').write_bytes(b'')
+  assert bundle.read_bundle(folder).feature_sizes == {'content_text': 2}
 
 
 @pytest.mark.parametrize('name', ['accounts.csv', 'interactions.csv'])
@@ -342,6 +558,40 @@ def test_an_archive_is_no_array(folder):
   assert 'not numbers' in error_of(folder)
 
 
+def test_two_attributes_of_one_name(folder):
+  attributes = folder / 'attributes.csv'
+  attributes.write_text('attribute_id,name\n0,a\n1,b\n2,a\n')
+  assert "attributes.csv, row 4: name 'a' is already in row 2" in error_of(
+    folder
+  )
+  attributes.write_text('attribute_id,name\n0,a\n1,b\n0,c\n')
+  assert "row 4: attribute_id '0' is already in row 2" in error_of(folder)
+  attributes.write_text('attribute_id,name\n0,a\n1,\n')
+  assert 'row 3: name is empty' in error_of(folder)
+
+
+def test_duplicate_attributes_of_an_account_are_merged_and_counted(folder):
+  (folder / 'attributes.csv').write_text('attribute_id,name\n0,a\n1,b\n')
+  (folder / 'account_attributes.csv').write_text(
+    'role,account_id,attribute_id\nBrand,nike,1\nbrand,nike,0\nbrand,nike,1\n'
+  )
+  data = bundle.read_bundle(folder)
+  assert data.attributes.holder.tolist() == [0, 0]
+  assert data.attributes.held.tolist() == [0, 1]
+  assert data.notes == ('account_attributes.csv: 1 duplicate rows merged',)
+
+
+def test_how_edges_in_both_directions_were_read_is_a_note(folder):
+  (folder / 'attributes.csv').write_text('attribute_id,name\n0,a\n1,b\n2,c\n')
+  (folder / 'attribute_graph.csv').write_text(
+    'source,target,weight\n0,1,2\n1,0,2.0\n1,2,3\n'
+  )
+  assert bundle.read_bundle(folder).notes == (
+    'attribute_graph.csv: 1 of 2 edges are listed in both directions, 1 of them'
+    ' with one weight; these keep it',
+  )
+
+
 GRAPH_MISTAKES = {
   'unknown attribute': ('0,9,1.0', "'9' is not in attributes.csv"),
   'self-loop': ('1,1,1.0', 'to itself'),
@@ -349,6 +599,9 @@ GRAPH_MISTAKES = {
   'not a number': ('0,1,x', "'x' is not a positive"),
   'infinite': ('0,1,inf', 'not a positive finite'),
   'NaN': ('0,1,nan', 'not a positive finite'),
+  'too large for float32': ('0,1,1e39', 'not a positive finite'),
+  'too small for float32': ('0,1,1e-50', 'not a positive finite'),
+  'a decimal comma': ('0,1,"0,71"', 'decimals follow a point'),
 }
 
 
@@ -369,7 +622,9 @@ def test_an_edge_may_stand_in_both_directions_but_not_twice(folder):
   edges = bundle.read_bundle(folder).attributes.edges_Ex2
   assert edges.tolist() == [[0, 1], [1, 0]]
   graph.write_text('source,target,weight\n0,1,2\n1,0,0.71\n0,1,3\n')
-  assert 'row 4: the edge from 0 to 1' in error_of(folder)
+  assert "row 4: the edge from '0' to '1' is already in row 2" in error_of(
+    folder
+  )
 
 
 def test_attributes_of_unknown_accounts(folder):

@@ -10,19 +10,24 @@ import numpy as np
 import pytest
 
 from morning_jax.core import errors
-from morning_jax.data import pipeline
+from morning_jax.core import input_spec
+from morning_jax.data import preprocessing
 from morning_jax.data.records import store
 from tests import runs
 
 
 def rows_of_world():
   world = runs.small_world()
-  kinds = {f: 'hellinger' for f in world.feature_sizes}
-  kinds['attribute_list'] = 'none'
-  names = world.attributes.names_V.tolist()
+  spec = input_spec.InputSpec(
+    perspectives={},
+    feature_sizes=world.feature_sizes,
+    transforms={f: 'hellinger' for f in world.feature_sizes},
+    attribute_encoder='gcn',
+    attribute_names=tuple(world.attribute_names),
+  )
   return (
-    pipeline.account_rows(world, kinds, {}, attribute_names=names),
-    pipeline.account_table(world, kinds, {}, attribute_names=names),
+    preprocessing.account_rows(spec, {}, world),
+    preprocessing.account_table(spec, {}, world),
     len(world.accounts),
   )
 

@@ -1,15 +1,20 @@
 """Accounts on disk: the same batches, losses and checkpoints as on device."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
 from morning_jax.checkpoint import manager as checkpoint_lib
 from morning_jax.core import errors
-from morning_jax.data import pipeline
+from morning_jax.data import dataset as dataset_lib
+from morning_jax.data import preprocessing
 from morning_jax.data.records import stream
-from morning_jax.training import input_pipeline
+from morning_jax.training import history
 from morning_jax.training import run as run_lib
+from morning_jax.training import schedule
+from morning_jax.training import step_inputs
 from morning_jax.training import train
 from tests import runs
 
@@ -35,10 +40,18 @@ def streamed(bundle, place, **changes):
 
 def scalars_of(c, workdir, dispatches, length):
   """Takes some dispatches and returns every scalar of each step."""
-  run = runs.prepare(c, workdir)
+  run, state = runs.start(c, workdir)
+  inputs_of = step_inputs.make_step_inputs(
+    c,
+    run.plan,
+    num_positives=int(run.data.num_positives),
+    capacity=length,
+    mesh=run.mesh,
+    with_order=run.stream is None,
+  )
+  run = dataclasses.replace(run, inputs_of=inputs_of)
   found = []
   with jax.set_mesh(run.mesh):
-    state = run.start()
     if run.stream:
       run.stream._next_stop = lambda step: step + length
     for step in range(0, dispatches * length, length):
@@ -103,18 +116,21 @@ def test_batches_are_the_rows_of_the_table(
   changes = {'train__batch_size': batch_size, 'mesh__data': 8, **SMALL}
   changes |= TRIPLETS if drawn else {}
   run = runs.prepare(streamed(bundle, place, **changes), tmp_path)
-  table = pipeline.account_table(run.dataset, run.kinds, run.fitted)
-  first = run.stream.batches(0, run.next_stop(0))
-  again = run.stream.batches(0, run.next_stop(0))
+  table = preprocessing.account_table(
+    run.spec, jax.device_get(run.fitted), run.dataset
+  )
+  split, _ = dataset_lib.training_split(run.dataset)
+  first = run.stream.batches(0, run.schedule.next_stop(0))
+  again = run.stream.batches(0, run.schedule.next_stop(0))
   run.stream.close()
   jax.tree.map(np.testing.assert_array_equal, first, again)
-  brand_row = run.split.brand_row_B[np.asarray(first.brand_P)]
+  brand_row = split.brand_row_B[np.asarray(first.brand_P)]
   jax.tree.map(
     np.testing.assert_array_equal,
     jax.device_get(first.brands),
     table[brand_row],
   )
-  influencer_row = run.split.candidate_row_M[np.asarray(first.candidate_P)]
+  influencer_row = split.candidate_row_M[np.asarray(first.candidate_P)]
   jax.tree.map(
     lambda x, y: np.testing.assert_array_equal(x[:, :batch_size], y),
     jax.device_get(first.influencers),
@@ -152,9 +168,9 @@ def test_a_resumed_run_gives_the_same_bits(bundle, place, tmp_path, changes):
       raise Killed
     return take_steps(run, *args)
 
-  take_steps = run_lib.Run.take_steps
+  take_steps = run_lib.Trainer.take_steps
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(run_lib.Run, 'take_steps', kill)
+    patch.setattr(run_lib.Trainer, 'take_steps', kill)
     for _ in range(2):
       with pytest.raises(Killed):
         train.train(c, parts)
@@ -215,9 +231,9 @@ def test_the_clock_counts_waiting_and_not_evaluation(monkeypatch):
 def test_a_dispatch_is_as_long_as_memory_allows(bundle, place, tmp_path):
   c = streamed(bundle, place, data__stream_mib=1, mesh__data=8)
   run = runs.prepare(c, tmp_path)
-  batch = run.stream.batches(0, run.next_stop(0))
+  batch = run.stream.batches(0, run.schedule.next_stop(0))
   size = sum(x.nbytes for x in jax.tree.leaves(batch.brands))
-  assert run.steps_per_call < c.train.steps_per_call
+  assert run.schedule.steps_per_call < c.train.steps_per_call
   assert 0.25 * 2**20 < 2 * size <= 2**20
   run.stream.close()
 
@@ -236,13 +252,14 @@ def test_both_placements_evaluate_at_the_same_steps(bundle, place, tmp_path):
   stream_config = streamed(bundle, place, **changes)
   run = runs.prepare(stream_config, tmp_path / 'prepared')
   run.stream.close()
-  assert 1 < run.steps_per_call < 19
-  assert 19 % run.steps_per_call
+  assert 1 < run.schedule.steps_per_call < 19
+  assert 19 % run.schedule.steps_per_call
   for name, c in (('device', device), ('stream', stream_config)):
     train.train(c, tmp_path / name)
     made = checkpoint_lib.Checkpoints(tmp_path / name, read_only=True)
-    history = made.read_meta(38)['progress']['history']
-    assert [h['step'] for h in history] == [19, 38]
+    assert made.read_meta(38)['step'] == 38
+    steps = [h['step'] for h in history.read(tmp_path / name)]
+    assert steps == [19, 38]
 
 
 @pytest.mark.parametrize(
@@ -256,15 +273,13 @@ def test_both_placements_evaluate_at_the_same_steps(bundle, place, tmp_path):
     (211, 50, 43),  # 43 four times, then 39
   ],
 )
-def test_steps_between_evaluations_are_divided(bundle, period, most, length):
-  c = runs.config(bundle, train__steps_per_call=most)
-  table = pipeline.account_table(runs.small_world(), {}, {})
-  assert input_pipeline.steps_per_dispatch(c, table, period) == length
+def test_steps_between_evaluations_are_divided(period, most, length):
+  assert schedule.steps_per_call(period, most=most) == length
 
 
 def test_unknown_values_are_refused(bundle, tmp_path):
   for field, value, text in (
-    ('placement', 'disk', "placement='disk' is neither device nor stream"),
+    ('placement', 'disk', "data.placement: 'disk' is none of device, stream"),
     ('stream_mib', 0, 'stream_mib=0 must be at least 1'),
     ('stream_threads', 0, 'stream_threads=0 must be at least 1'),
   ):

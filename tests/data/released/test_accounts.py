@@ -7,7 +7,7 @@ import pytest
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.data.released import accounts as released_accounts
-from morning_jax.data.released import features as features_lib
+from morning_jax.data.released import features as released_features
 from tests import releases
 
 
@@ -19,14 +19,14 @@ def world() -> releases.World:
 def test_blocks_do_not_change_the_result(tmp_path, world, monkeypatch):
   monkeypatch.setattr(released_accounts, '_BLOCK_BYTES', 7 * 4 * 9)
   root = releases.write_release(tmp_path, world)
-  releases.check_recovered(features_lib.import_features(root), world)
+  releases.check_recovered(released_features.import_features(root), world)
 
 
 def test_one_differing_feature_tells_accounts_apart(tmp_path, world):
   for feature in ('content_image', 'content_text', 'audience_text'):
     world.features[1][feature][3] = world.features[1][feature][4]
   root = releases.write_release(tmp_path, world)
-  dataset = features_lib.import_features(root)
+  dataset = released_features.import_features(root)
   releases.check_recovered(dataset, world, ('audience_image', *releases.SIZES))
 
 
@@ -47,7 +47,7 @@ def test_zero_has_one_sign_and_nan_one_form(tmp_path, world):
 
   releases.change(root, 'content_text', 1, 'train', signs)
   releases.change(root, 'audience_text', 1, 'train', payloads)
-  dataset = features_lib.import_features(root)
+  dataset = released_features.import_features(root)
   releases.check_recovered(dataset, world, tuple(reversed(releases.SIZES)))
   assert not np.signbit(dataset.features['content_text']).any()
   assert 'audience_text: 1 accounts lack it (rows of NaN)' in dataset.notes
@@ -58,7 +58,7 @@ def test_equal_training_accounts_merge_and_equal_names_do_not(tmp_path, world):
     features[1] = features[0]  # two trained
     features[25] = features[24]  # two tested
     features[28] = features[14]  # one trained and tested, one tested
-  dataset = features_lib.import_features(
+  dataset = released_features.import_features(
     releases.write_release(tmp_path, world)
   )
   a = dataset.accounts
@@ -88,7 +88,7 @@ def test_negative_that_is_a_positive_elsewhere_is_noted(tmp_path, world):
     i for i, (b2, m2, _) in enumerate(world.triplets) if b2 == b and m2 != m
   ]
   world.triplets[others[:2], 2] = m
-  dataset = features_lib.import_features(
+  dataset = released_features.import_features(
     releases.write_release(tmp_path, world)
   )
   assert any(
@@ -100,7 +100,7 @@ def test_negative_that_is_a_positive_elsewhere_is_noted(tmp_path, world):
 def test_brand_of_both_splits_stays_two_accounts(tmp_path, world):
   for features in world.features[0].values():
     features[7] = features[2]
-  dataset = features_lib.import_features(
+  dataset = released_features.import_features(
     releases.write_release(tmp_path, world)
   )
   a = dataset.accounts

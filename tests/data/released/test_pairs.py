@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from morning_jax.data.released import features as features_lib
-from morning_jax.data.released import pairs as pairs_lib
+from morning_jax.data.released import features as released_features
+from morning_jax.data.released import pairs as released_pairs
 from tests import releases
 
 
@@ -27,12 +27,12 @@ def test_names_are_cleaned(tmp_path, world, sheet):
   rows[2][2], rows[4][2] = '1.0', '0'
   rows.append(['', '', ''])  # a spreadsheet program leaves such rows behind
   releases.write_sheet(root / sheet, rows)
-  releases.check_recovered(features_lib.import_features(root), world)
+  releases.check_recovered(released_features.import_features(root), world)
 
 
 def test_names_that_look_like_numbers(tmp_path, world):
-  assert pairs_lib._text(1971.0) == '1971'
-  assert pairs_lib._text(True) is None
+  assert released_pairs._text(1971.0) == '1971'
+  assert released_pairs._text(True) is None
   world.names[1][20] = '1971'
   root = releases.write_release(tmp_path, world)
   (root / 'testset_r.csv').unlink()
@@ -42,13 +42,13 @@ def test_names_that_look_like_numbers(tmp_path, world):
       row[1] = 1971 if i % 2 else 1971.0
     row[2] = float(row[2])
   releases.write_sheet(root / 'testset_r.xlsx', rows)
-  releases.check_recovered(features_lib.import_features(root), world)
+  releases.check_recovered(released_features.import_features(root), world)
 
 
 def test_spreadsheet_elsewhere(tmp_path, world):
   root = releases.write_release(tmp_path / 'released', world)
   (root / 'testset_r.csv').rename(tmp_path / 'pairs.csv')
-  dataset = features_lib.import_features(
+  dataset = released_features.import_features(
     root, test_pairs=tmp_path / 'pairs.csv'
   )
   releases.check_recovered(dataset, world)

@@ -254,3 +254,16 @@ def test_no_tensorflow_and_nothing_on_standard_output(tmp_path):
     [sys.executable, '-c', code], capture_output=True, text=True, check=True
   )
   assert done.stdout == ''
+
+
+def test_a_disk_that_is_full_is_told_in_one_line(tmp_path, monkeypatch):
+  def fail(self, **_):
+    # As ArrayRecord's writer has it, and TFDS around it.
+    raise RuntimeError('Failed to finalize\nwrite() failed: File too large')
+
+  monkeypatch.setattr(
+    builder.BrandMicroInfluencer, 'download_and_prepare', fail
+  )
+  with pytest.raises(errors.UserError, match=r'File too large.*data_dir') as e:
+    loader.load(SMALL, tmp_path)
+  assert '\n' not in str(e.value)

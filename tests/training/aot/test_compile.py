@@ -11,6 +11,7 @@ import pytest
 from configs import morning as config_lib
 from morning_jax.core import errors
 from morning_jax.core import sharding
+from morning_jax.data import dataset as dataset_lib
 from morning_jax.graph import attribute_graph
 from morning_jax.training.aot import compile as compile_lib
 from morning_jax.training.aot import hlo
@@ -103,20 +104,23 @@ SIZES = input_shapes.Sizes(
 )
 
 
-@pytest.mark.parametrize('encoder', ['embedding', 'node2vec', 'gcn', 'lists'])
+def _features(spec):
+  return {**spec.feature_sizes, 'attribute_list': spec.num_attributes}
+
+
+@pytest.mark.parametrize('encoder', ['embedding', 'node2vec', 'gcn', 'lookup'])
 def test_shapes_are_those_of_training(encoder, tmp_path):
   """Of a run on real arrays, but for the rows of accounts it never draws."""
   c = runs.config(
     runs.write_bundle(tmp_path / 'small'),
-    model__attribute__encoder=encoder.replace('lists', 'embedding'),
+    model__attribute__encoder=encoder,
     model__attribute__start='learned',
     model__attribute__dimensions=16,
   )
-  if encoder == 'lists':
-    (tmp_path / 'small' / 'attribute_embedding.npy').unlink()
   run = runs.prepare(c, tmp_path / 'run')
   run.checkpoints.close()
-  data, split = run.data, run.split
+  data = run.data
+  split, _ = dataset_lib.training_split(run.dataset)
   lists = run.dataset.attributes
   graph = attribute_graph.build_graph(run.dataset)
   sizes = input_shapes.Sizes(
@@ -126,14 +130,13 @@ def test_shapes_are_those_of_training(encoder, tmp_path):
     longest_list=int(np.bincount(split.brand_P).max()),
     edges=graph.num_edges,
     most_attributes=int(np.bincount(lists.holder).max()),
-    features=run.features,
+    features=_features(run.spec),
   )
   expected = input_shapes.of_training(
+    run.spec,
     sizes,
     run.mesh,
-    graph=None
-    if encoder == 'embedding'
-    else input_shapes.of_graph(c.model, sizes, run.mesh),
+    graph=input_shapes.of_graph(run.spec, sizes, run.mesh),
   )
 
   def describe(x):
@@ -164,9 +167,9 @@ def test_shapes_are_those_of_a_stream(tmp_path, kind, batch_size):
   )
   run = runs.prepare(c, tmp_path / 'run')
   run.checkpoints.close()
-  sizes = input_shapes.Sizes(features=run.features)
-  expected = input_shapes.of_batch(c, sizes, run.mesh)
-  batches = run.stream.batches(0, run.next_stop(0))
+  sizes = input_shapes.Sizes(features=_features(run.spec))
+  expected = input_shapes.of_batch(c, run.spec, sizes, run.mesh)
+  batches = run.stream.batches(0, run.schedule.next_stop(0))
   run.stream.close()
   assert run.data.table is None
 

@@ -1,4 +1,4 @@
-"""How well node vectors tell edges from pairs that are none."""
+"""How well node vectors distinguish edges from pairs that are none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from morning_jax.graph import attribute_graph
 
 @dataclasses.dataclass(frozen=True)
 class EdgeSplit:
-  """A graph without some of its edges, and what to tell apart.
+  """A graph without some of its edges, and the pairs to distinguish.
 
   Attributes:
     graph: the graph that is left.
@@ -73,7 +73,7 @@ def edge_auc(vectors_VxD: np.ndarray, split: EdgeSplit) -> float:
 
   Args:
     vectors_VxD: node vectors, learned without the held-out edges.
-    split: what to tell apart.
+    split: the pairs to distinguish.
 
   Returns:
     AUC in 0..1; a tie counts half.
