@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from morning_jax.checkpoint import workdir as workdir_lib
+from morning_jax.training import history
 from tests import runs
 from tests.checkpoint import test_manager
 
@@ -108,12 +109,6 @@ def together(bundle, tmp_path_factory):
   return workdir, first, second
 
 
-def history(workdir: pathlib.Path) -> list[dict]:
-  """The evaluations that the newest checkpoint remembers."""
-  metadata = workdir / 'checkpoints' / str(_STEPS) / 'meta' / 'metadata'
-  return json.loads(metadata.read_text())['content']['progress']['history']
-
-
 def test_one_process_speaks(together):
   _, first, second = together
   assert f'{_STEPS} steps of 64 on 8 device(s)' in first[1]
@@ -142,7 +137,7 @@ def test_two_processes_are_one(together, bundle, tmp_path, devices):
       )
     else:
       np.testing.assert_array_equal(array, ours[path])
-  assert len(history(workdir)) == len(history(tmp_path)) == 4
+  assert len(history.read(workdir)) == len(history.read(tmp_path)) == 4
 
 
 def test_a_stopped_then_a_killed_worker_leave_the_same_bits(
