@@ -21,6 +21,7 @@ from orbax import checkpoint as ocp
 
 import morning_jax
 from morning_jax.checkpoint import checksums
+from morning_jax.checkpoint import event_loops
 from morning_jax.checkpoint import failures
 from morning_jax.checkpoint import meta as meta_lib
 from morning_jax.core import errors
@@ -98,6 +99,7 @@ class Checkpoints:
       read_only=read_only,
     )
     self._manager: ocp.CheckpointManager | None = None
+    event_loops.install()
 
   def _open(self) -> ocp.CheckpointManager:
     if self._manager is None:

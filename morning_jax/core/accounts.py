@@ -1,6 +1,6 @@
 """The types that flow through the house, and the legend of dimension letters.
 
-Shapes stand in the names of arrays, one letter a dimension:
+The names of arrays end in their shapes, one letter a dimension:
 
   A  accounts, rows of `accounts.csv`: brands and influencers in one table
   B  brands of a batch or of a split
@@ -59,7 +59,7 @@ class Accounts:
     roles: int8, `BRAND` or `INFLUENCER`.
     categories: str; '' where unknown.
     splits: str, one of `SPLITS` for brands, '' for influencers and for brands
-      that are set aside.
+      that are used for nothing.
     found_under: str, the category under which an influencer was found; None
       where the data set has no such column. Evaluation only.
     followers: int64, -1 where unknown; None where there is no such column.
@@ -93,7 +93,7 @@ class Attributes:
     held: int64 [n], attribute index in 0..V-1 of that pair.
     edges_Ex2: int64 attribute indices (source, target), as the file lists
       them: the graph is undirected, yet the authors' file lists many edges in
-      both directions, with a weight for each. No (source, target) stands
+      both directions, with a weight for each. No (source, target) is listed
       twice, and no edge leads to its source. None where the data set has no
       `attribute_graph.csv`.
     weight_E: float32, positive and finite.

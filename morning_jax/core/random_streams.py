@@ -16,21 +16,21 @@ import numpy as np
 class Stream(enum.IntEnum):
   """What random numbers are drawn for."""
 
-  PARAMETERS = 0
-  EPOCH_ORDER = 1
-  NEGATIVES = 2
-  DROPOUT = 3
-  WALKS = 4
-  SKIP_GRAM_START = 5
-  SKIP_GRAM_ORDER = 6
-  SKIP_GRAM_NOISE = 7
-  VALIDATION_SPLIT = 8
-  FOLDS = 9
-  BRAND_SHARES = 10
-  RANDOM_SCORES = 11
-  LAMBDAMART = 12
-  BOOTSTRAP = 13
-  RANDOMIZATION_TEST = 14
+  VALIDATION_SPLIT = 1
+  FOLDS = 2
+  BRAND_SHARES = 3
+  RANDOM_SCORES = 4
+  LAMBDAMART = 5
+  BOOTSTRAP = 6
+  RANDOMIZATION_TEST = 7
+  PARAMETERS = 8
+  EPOCH_ORDER = 9
+  NEGATIVES = 10
+  DROPOUT = 11
+  WALKS = 12
+  SKIP_GRAM_START = 13
+  SKIP_GRAM_ORDER = 14
+  SKIP_GRAM_NOISE = 15
 
 
 def key(seed: int, stream: Stream) -> jax.Array:

@@ -30,7 +30,7 @@ def choose_splits(
     wanted: names of splits; None for `test`, or what there is instead.
 
   Returns:
-    The splits, and notes that say what stands in for what.
+    The splits, and notes that say which one is used in place of which.
 
   Raises:
     UserError: a split that was asked for is unknown or has no brands.

@@ -51,7 +51,7 @@ class _Positives:
   def matrix(self, brands: np.ndarray) -> np.ndarray:
     """Returns [brands, P] candidate indices; -1 where a brand has fewer.
 
-    P is a power of two, so that few programs serve all blocks.
+    P is a power of two, so that all blocks share few programs.
     """
     count = self.count_B[brands][:, None]
     place = np.arange(1 << (int(count.max()) - 1).bit_length())
@@ -100,7 +100,7 @@ def rank_split(
   # like numbers keeps the padding small.
   order = np.argsort(positives.count_B, kind='stable')
   step = max(1, min(num_brands, _SCORES_AT_A_TIME // num_candidates))
-  blocks, kept = [], []
+  blocks, stored = [], []
   for start in range(0, num_brands, step):
     chosen = order[start : start + step]
     scores = morning.scores_of_all(
@@ -116,7 +116,7 @@ def rank_split(
       )
     )
     if keep_scores:
-      kept.append(multihost.fetch({**scores, 'scores': total_BxM}))
+      stored.append(multihost.fetch({**scores, 'scores': total_BxM}))
   back = np.argsort(order)
   statistics = metrics_lib.concatenate(blocks).take(back)
   names = accounts.categories[split.brand_row_B]
@@ -135,7 +135,7 @@ def rank_split(
         for name in np.unique(names[names != ''])
       },
     },
-    scores={k: np.concatenate([b[k] for b in kept])[back] for k in kept[0]}
+    scores={k: np.concatenate([b[k] for b in stored])[back] for k in stored[0]}
     if keep_scores
     else None,
   )
@@ -181,7 +181,7 @@ def evaluate_split(
     params: the parameters.
     dataset: the data set.
     split: one of its splits.
-    step: the training step that the parameters stand at, for the record.
+    step: the training step of the parameters, for the record.
     keep_scores: whether to return the scores.
 
   Returns:

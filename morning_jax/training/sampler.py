@@ -1,6 +1,6 @@
 """Who is in a batch: a pure function of the seed and the step.
 
-The same functions serve where the accounts lie on device and where the host
+The same functions are used where the accounts are on device and where the host
 reads them ahead of the device: threefry gives the same numbers on every
 backend, and all that follows from them is integers.
 """

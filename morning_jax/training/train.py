@@ -37,8 +37,8 @@ class Outcome:
 
   Attributes:
     finished: False where SIGTERM stopped it after a save.
-    step: the step it stands at.
-    metrics: split -> metrics of the model that was kept; empty if unfinished.
+    step: the step it reached.
+    metrics: split -> metrics of the best model; empty if unfinished.
   """
 
   finished: bool
