@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import errno
+import os
+import pathlib
 import re
 
 import jax
@@ -10,8 +14,10 @@ import jax
 from morning_jax.core import errors
 from morning_jax.core import multihost
 
-# Of all errors of the system, those of files that are gone or no files.
+# Of all errors of the system, those of files that are gone or no files. What
+# Orbax raises of them has the kind, but no number.
 _ABOUT_CONTENT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
+_ABOUT_CONTENT_KINDS = FileNotFoundError, NotADirectoryError, IsADirectoryError
 
 
 class CheckpointError(errors.UserError):
@@ -19,7 +25,7 @@ class CheckpointError(errors.UserError):
 
 
 class CorruptError(Exception):
-  """One checkpoint is damaged; an earlier one may serve."""
+  """One checkpoint is damaged; an earlier one may be intact."""
 
 
 def raise_together(name: str, failure: Exception | None) -> None:
@@ -41,22 +47,45 @@ def raise_together(name: str, failure: Exception | None) -> None:
     return
   final = isinstance(failure, CheckpointError)
   what = short(failure) if failure else 'on another process'
-  if multihost.any_of(final or _leaves_content_open(failure)):
+  if multihost.any_of(final or says_nothing_of_content(failure)):
     if failure is not None and final:
       raise failure
-    raise CheckpointError(
-      f'{name} could not be read ({what}), which does not say that it is'
-      ' damaged; nothing is changed; mend the cause and start again'
-    ) from failure
+    raise could_not_be_read(name, what) from failure
   raise CorruptError(what) from failure
 
 
-def _leaves_content_open(error: BaseException | None) -> bool:
+def name(folder: pathlib.Path) -> str:
+  """Returns what messages call the checkpoint in a folder."""
+  return f'{folder.parent.parent}: checkpoint {folder.name}'
+
+
+@contextlib.contextmanager
+def with_path(folder: pathlib.Path) -> Iterator[None]:
+  """Adds a folder to errors of the system that name no file of it."""
+  try:
+    yield
+  except OSError as e:
+    if e.errno is None or e.filename is not None:
+      raise
+    raise OSError(e.errno, os.strerror(e.errno), str(folder)) from e
+
+
+def could_not_be_read(name: str, what: str) -> CheckpointError:
+  """Returns the error of a checkpoint that may be intact."""
+  return CheckpointError(
+    f'{name} could not be read ({what}), which does not say that it is'
+    ' damaged; nothing is changed; mend the cause and start again'
+  )
+
+
+def says_nothing_of_content(error: BaseException | None) -> bool:
   """Tells whether intact files may fail so: no memory, or a disk that errs."""
   while error is not None:
     if isinstance(error, MemoryError | jax.errors.JaxRuntimeError):
       return True
-    if isinstance(error, OSError) and error.errno not in _ABOUT_CONTENT:
+    if isinstance(error, OSError) and not isinstance(
+      error, _ABOUT_CONTENT_KINDS
+    ):
       return True
     # TensorStore raises all as ValueError, and Orbax wraps it.
     code = re.search(r"os_error_code='(\d+)'", str(error))

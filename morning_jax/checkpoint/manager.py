@@ -2,54 +2,35 @@
 
 A checkpoint holds named trees of arrays (the parameters, the optimizer's state,
 what was fitted to the data) and `meta`: configuration, data fingerprint,
-progress, checksums, format version. Orbax restores flipped bits without a word,
-so every array carries a checksum, and the checksums a checksum of their own.
+progress, metrics, checksums, format version. Orbax restores flipped bits
+without a word, so every array carries a checksum, and `meta` one of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-import contextlib
-import dataclasses
-import json
+from collections.abc import Iterable, Mapping
 import os
 import pathlib
 from typing import Any
-import zlib
 
 from orbax import checkpoint as ocp
 
-import morning_jax
 from morning_jax.checkpoint import checksums
+from morning_jax.checkpoint import event_loops
 from morning_jax.checkpoint import failures
-from morning_jax.checkpoint import meta as meta_lib
+from morning_jax.checkpoint import listing
+from morning_jax.checkpoint import meta_file
+from morning_jax.checkpoint import reading
+from morning_jax.checkpoint import retention
 from morning_jax.core import errors
+from morning_jax.core import files
 from morning_jax.core import multihost
 from morning_jax.reporting import console
 
 _FOLDER = 'checkpoints'
-_ASIDE = 'corrupt-'
 
 CheckpointError = failures.CheckpointError
-
-
-@dataclasses.dataclass(frozen=True)
-class Restored:
-  """What came back from a checkpoint.
-
-  Attributes:
-    step: the step after which it was saved.
-    items: item -> pytree, those that were asked for.
-    meta: what was saved beside the arrays.
-  """
-
-  step: int
-  items: dict[str, Any]
-  meta: dict[str, Any]
-
-
-def _digest(meta: Mapping[str, Any]) -> int:
-  return zlib.crc32(json.dumps(meta, sort_keys=True).encode())
+Restored = reading.Restored
 
 
 class Checkpoints:
@@ -78,52 +59,48 @@ class Checkpoints:
     if max_to_keep < 1:
       raise errors.UserError('config.checkpoint.max_to_keep must be at least 1')
     self._folder = pathlib.Path(workdir).resolve() / _FOLDER
+    self._max_to_keep = max_to_keep
     self._best_metric = best_metric
     self._read_only = read_only
-    policies = ocp.checkpoint_managers
-    self._options = ocp.CheckpointManagerOptions(
-      best_fn=lambda metrics: metrics[best_metric],
-      preservation_policy=policies.AnyPreservationPolicy(
-        [
-          policies.LatestN(max_to_keep),
-          policies.BestN(
-            get_metric_fn=lambda metrics: metrics[best_metric],
-            n=1,
-            keep_checkpoints_without_metrics=False,
-          ),
-        ]
-      ),
-      cleanup_tmp_directories=not read_only,
-      create=not read_only,
-      read_only=read_only,
-    )
     self._manager: ocp.CheckpointManager | None = None
+    # While saving: what there is, and the step that is being saved.
+    self._survey = listing.Survey({}, {}, {})
+    self._saving = 0
+    event_loops.install()
 
   def _open(self) -> ocp.CheckpointManager:
+    """Opens Orbax's manager, which saves and removes; it restores nothing."""
+    assert not self._read_only
     if self._manager is None:
-      self._manager = ocp.CheckpointManager(self._folder, options=self._options)
+      self._survey = listing.survey(self._folder, self._best_metric)
+      self._manager = ocp.CheckpointManager(
+        self._folder,
+        options=ocp.CheckpointManagerOptions(
+          preservation_policy=retention.Policy(self._kept),
+          cleanup_tmp_directories=True,
+          create=True,
+          async_options=ocp.AsyncOptions(
+            post_finalization_callback=self._make_durable
+          ),
+        ),
+      )
     return self._manager
 
-  def _reader(self) -> ocp.CheckpointManager:
-    return ocp.CheckpointManager(
-      self._folder,
-      options=ocp.CheckpointManagerOptions(
-        create=False, read_only=True, enable_async_checkpointing=False
-      ),
-    )
+  def _kept(self, steps: Iterable[int]) -> set[int]:
+    known = self._survey
+    metrics = {step: known.metrics.get(step) for step in steps}
+    return retention.kept(metrics, self._max_to_keep) | known.unreadable.keys()
 
-  def _names(self) -> list[str]:
-    """Lists the folder as the first process sees it, for all to act alike."""
-    looks = multihost.is_first() and self._folder.is_dir()
-    names = os.listdir(self._folder) if looks else []
-    return json.loads(multihost.text_of_first(json.dumps(sorted(names))))
+  def _make_durable(self) -> None:
+    """Gets a save through a power cut, before others are removed for it."""
+    files.sync_tree(self._folder / str(self._saving))
 
   def steps(self) -> list[int]:
     """Lists the steps that have a checkpoint, ascending.
 
     Of several processes all call it, and get what the first finds.
     """
-    return sorted(int(name) for name in self._names() if name.isdigit())
+    return listing.steps(self._folder)
 
   def check_new(self) -> None:
     """Checks that a folder without checkpoints never had one.
@@ -131,12 +108,12 @@ class Checkpoints:
     Raises:
       CheckpointError: there are none but those that were set aside.
     """
-    aside = [name for name in self._names() if name.startswith(_ASIDE)]
+    aside = listing.set_aside(self._folder)
     if aside:
-      step = aside[-1].split('-')[1]
+      newest, step = list(aside.items())[-1]
       raise CheckpointError(
         f'{self._folder}: has no checkpoint but {", ".join(aside)}, set aside'
-        f' as damaged; rename {aside[-1]} to {step} to try it again, or name'
+        f' as damaged; rename {newest} to {step} to try it again, or name'
         ' another --workdir to start from scratch'
       )
 
@@ -155,24 +132,30 @@ class Checkpoints:
       items: item -> pytree of arrays; none is empty.
       meta: JSON-able: configuration, data fingerprint, progress.
       metrics: of the validation brands, if they were evaluated.
+
+    Raises:
+      OSError, ValueError: this save, or the one before, can't be written.
     """
-    whole = {
-      **meta,
-      'format_version': meta_lib.FORMAT_VERSION,
-      'software': morning_jax.__version__,
-      'step': step,
-      'arrays': {
-        name: checksums.describe(tree) for name, tree in items.items()
-      },
-    }
-    saved = self._open().save(
+    stored = meta_file.content(
       step,
-      args=ocp.args.Composite(
-        **{k: ocp.args.StandardSave(tree) for k, tree in items.items()},
-        meta=ocp.args.JsonSave({'content': whole, 'crc32': _digest(whole)}),
-      ),
-      metrics=None if metrics is None else dict(metrics),
+      meta,
+      arrays={name: checksums.describe(tree) for name, tree in items.items()},
+      metrics=metrics,
     )
+    with failures.with_path(self._folder):
+      manager = self._open()
+      manager.wait_until_finished()
+      self._saving = step
+      self._survey.metrics[step] = meta_file.metric(
+        stored['content'], self._best_metric
+      )
+      saved = manager.save(
+        step,
+        args=ocp.args.Composite(
+          **{k: ocp.args.StandardSave(tree) for k, tree in items.items()},
+          **{meta_file.ITEM: ocp.args.JsonSave(stored)},
+        ),
+      )
     if not saved:
       raise RuntimeError(f'step {step} is not newer than the saved ones')
 
@@ -181,50 +164,34 @@ class Checkpoints:
 
     Raises:
       OSError: it can't be read.
-      checkpoint_errors.CorruptError: it is damaged.
-      CheckpointError: a newer version of the software wrote it.
+      CorruptError: it is damaged.
+      CheckpointError: another version of the software wrote it.
     """
-    path = self._folder / str(step) / 'meta' / 'metadata'
-    try:
-      stored = json.loads(path.read_text(encoding='utf-8'))
-      content = stored['content']
-      intact = stored['crc32'] == _digest(content)
-    except (ValueError, KeyError, TypeError) as e:
-      raise failures.CorruptError(
-        f'its metadata is unreadable ({failures.short(e)})'
-      ) from e
-    if not intact:
-      raise failures.CorruptError('its metadata fails its checksum')
-    version = content['format_version']
-    if version != meta_lib.FORMAT_VERSION:
-      writer = meta_lib.WRITTEN_BY.get(version, content.get('software', '?'))
-      raise CheckpointError(
-        f'{path.parent.parent}: was written by morning_jax {writer} (format'
-        f' {version}); this is morning_jax {morning_jax.__version__}, which'
-        f' reads format {meta_lib.FORMAT_VERSION}; train again, or use that'
-        ' version'
-      )
-    return content
+    return meta_file.read(self._folder / str(step))
 
   def best_step(self) -> int | None:
     """Returns the step with the best validation metric; None without one.
 
-    Of several processes all call it, and get what the first finds.
+    Of equals it is the newest. Of several processes all call it, and get what
+    the first finds.
+
+    Raises:
+      CheckpointError: the metadata of a checkpoint that may be the best can't
+        be read, damaged or not.
     """
-    best, value = None, -float('inf')
-    for step in self.steps():
-      path = self._folder / str(step) / 'metrics' / 'metrics'
-      try:
-        metric = json.loads(path.read_text(encoding='utf-8'))[self._best_metric]
-      except (OSError, ValueError, KeyError, TypeError):
-        continue
-      if metric is not None and metric >= value:
-        best, value = step, metric
-    return json.loads(multihost.text_of_first(json.dumps(best)))
+    return self._best(listing.survey(self._folder, self._best_metric))
+
+  def _best(self, found: listing.Survey) -> int | None:
+    for message in found.unreadable.values():
+      raise CheckpointError(message)
+    return retention.best(found.metrics)
+
+  def _name(self, step: int) -> str:
+    return failures.name(self._folder / str(step))
 
   def restore(
     self,
-    targets: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    targets: reading.Targets,
     *,
     prefer_best: bool = False,
   ) -> Restored:
@@ -250,13 +217,17 @@ class Checkpoints:
     order = self.steps()[::-1]
     if not order:
       raise CheckpointError(f'{self._folder.parent}: has no checkpoint')
+    corrupt: list[int] = []
     if prefer_best:
-      best = self.best_step()
-      order.sort(key=lambda step: step != best)
-    corrupt = []
+      found = listing.survey(self._folder, self._best_metric)
+      best = self._best(found)
+      # Any of them may be the best: that is said, not passed over.
+      order.sort(key=lambda step: (step not in found.corrupt, step != best))
     for step in order:
       try:
-        restored = self._restore_step(step, targets)
+        restored = reading.read(
+          self._folder / str(step), self._name(step), targets
+        )
       except failures.CorruptError as e:
         corrupt.append(step)
         console.note(
@@ -264,8 +235,10 @@ class Checkpoints:
           ' falling back to another one'
         )
       else:
-        if corrupt and not self._read_only:
-          self._set_aside(corrupt)
+        if not self._read_only:
+          if corrupt:
+            self._set_aside(corrupt)
+          self._remove_surplus(restored.step)
         return restored
     raise CheckpointError(
       f'{self._folder.parent}: all {len(order)} checkpoints are corrupt; they'
@@ -273,74 +246,36 @@ class Checkpoints:
       ' from a copy'
     )
 
-  def _restore_step(
-    self,
-    step: int,
-    targets: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-  ) -> Restored:
-    name = f'{self._folder.parent}: checkpoint {step}'
-    failure: Exception | None = None
-    try:
-      meta = self.read_meta(step)
-    except (
-      OSError,
-      MemoryError,
-      failures.CorruptError,
-      CheckpointError,
-    ) as e:
-      failure = e
-    failures.raise_together(name, failure)
-    wanted = targets(meta)
-    lines = [
-      f'{item}/{line}'
-      for item, tree in wanted.items()
-      for line in checksums.mismatches(meta['arrays'].get(item, {}), tree)
-    ]
-    if lines:
-      raise CheckpointError(
-        f'{name} does not fit the model: {"; ".join(lines)}'
-      )
-    if not wanted:
-      return Restored(step=step, items={}, meta=meta)
-    try:
-      with contextlib.closing(self._reader()) as manager:
-        arrays = manager.restore(
-          step,
-          args=ocp.args.Composite(
-            **{k: ocp.args.StandardRestore(v) for k, v in wanted.items()}
-          ),
-        )
-    except Exception as e:  # Orbax raises many kinds for damaged files.
-      failure = e
-    failures.raise_together(name, failure)
-    for item in wanted:
-      actual = checksums.describe(arrays[item])
-      for path, expected in meta['arrays'][item].items():
-        if actual[path] != expected:
-          raise failures.CorruptError(f'array {item}/{path} fails its checksum')
-    return Restored(
-      step=step, items={item: arrays[item] for item in wanted}, meta=meta
-    )
-
   def _set_aside(self, steps: list[int]) -> None:
     self.close()
     if multihost.is_first():
       for step in steps:
-        target = self._folder / f'{_ASIDE}{step}'
-        count = 1
-        while target.exists():
-          count += 1
-          target = self._folder / f'{_ASIDE}{step}-{count}'
-        (self._folder / str(step)).rename(target)
+        free = listing.name_aside(self._folder, step)
+        (self._folder / str(step)).rename(free)
     multihost.wait_for_all('checkpoints set aside')
 
-  def wait(self) -> None:
-    """Waits until everything is on disk."""
+  def _remove_surplus(self, restored: int) -> None:
+    """Removes what a run left that ended between a save and its clean-up."""
     if self._manager is not None:
-      self._manager.wait_until_finished()
+      return  # Orbax has done so.
+    self._survey = listing.survey(self._folder, self._best_metric)
+    steps = self._survey.metrics.keys()
+    surplus = steps - self._kept(steps) - {restored}
+    if multihost.is_first():
+      for step in surplus:
+        retention.remove(self._folder / str(step))
+    if surplus:
+      multihost.wait_for_all('surplus checkpoints removed')
+
+  def wait(self) -> None:
+    """Waits until everything is on disk; raises what `save` does."""
+    if self._manager is not None:
+      with failures.with_path(self._folder):
+        self._manager.wait_until_finished()
 
   def close(self) -> None:
-    """Waits and releases the folder."""
-    if self._manager is not None:
-      self._manager.close()
-      self._manager = None
+    """Waits, as `wait` does, and releases the folder."""
+    manager, self._manager = self._manager, None
+    if manager is not None:
+      with failures.with_path(self._folder):
+        manager.close()

@@ -1,18 +1,23 @@
 """The types that flow through the house, and the legend of dimension letters.
 
-The names of arrays end in their shapes, one letter a dimension:
+The names of arrays end in their shapes, one letter a dimension (`text_AxF`):
 
   A  accounts, rows of `accounts.csv`: brands and influencers in one table
   B  brands of a batch or of a split
   M  influencers of a batch, or the candidates of a split
   P  positives: (brand, influencer) pairs that cooperated
-  N  negatives drawn for each positive
+  N  negatives drawn for each positive or brand
+  Q  influencers that a batch reads: the P of its positives and their negatives
+  R  rows of a batch that are on one device
   F  features of one modality, before encoding
+  T  topics of a text
+  K  a few of a kind: latent interests, aspects, the longest list of positives
   D  one perspective's representation; 3D after the perspectives are joined
-  L  loss parts
   S  steps of one dispatch
   V  attributes, the nodes of the attribute graph
   E  edges of the attribute graph
+  G  groups of results: the folds of all repetitions
+  W  resamples of a statistic; of a text, a word's vector
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
   except BaseException:
     draft.unlink(missing_ok=True)
     raise
-  _sync_folder(path.parent)
+  _sync(path.parent)
 
 
 def check_writable(path: Path) -> None:
@@ -115,7 +115,14 @@ def new_folder(path: Path) -> Iterator[pathlib.Path]:
   except BaseException:
     shutil.rmtree(draft, ignore_errors=True)
     raise
-  _sync_folder(path.parent)
+  _sync(path.parent)
+
+
+def sync_tree(folder: Path) -> None:
+  """Makes a folder with all that is in it last through a power cut."""
+  folder = pathlib.Path(folder)
+  for path in (*folder.rglob('*'), folder, folder.parent):
+    _sync(path)
 
 
 def remove_abandoned(folder: Path) -> None:
@@ -198,10 +205,10 @@ def _umask() -> int:
   return mask
 
 
-def _sync_folder(folder: pathlib.Path) -> None:
-  """Makes a rename last through a power cut, where the system can."""
+def _sync(path: pathlib.Path) -> None:
+  """Makes a file, or the names in a folder, last, where the system can."""
   with contextlib.suppress(OSError):
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY)
     try:
       os.fsync(handle)
     finally:

@@ -1,10 +1,10 @@
-"""Which attributes each account has, as the device needs it.
+"""Which attributes each account has, on the host and as the device needs it.
 
 `AccountAttributes` keeps the lists flat, as in a CSR matrix, 4 bytes an index
 and 4 a weight. Rows gathered from it are padded to the longest list
-(`HeldAttributes`); the pooling walks over them in slices. Training gathers all
-rows once: they lie with the accounts' features, sharded like them, and the
-longest list sets the width of every row.
+(`HeldAttributes`); the pooling reads them in slices. Training gathers all rows
+once: they go to the device with the accounts' features, sharded like them, and
+the longest list sets the width of every row.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class HeldAttributes:
     weight: float32 [rows, width]; 0 where there is no attribute.
   """
 
-  index: jax.Array
-  weight: jax.Array
+  index: accounts_lib.Array
+  weight: accounts_lib.Array
 
 
-@flax.struct.dataclass
+@dataclasses.dataclass(frozen=True)
 class AccountAttributes:
-  """The attribute lists of all A accounts, flat.
+  """The attribute lists of all A accounts, flat, on the host.
 
   Attributes:
     start: int32 [A], where an account's list begins.
@@ -48,20 +48,20 @@ class AccountAttributes:
     width: the longest list, at least 1.
   """
 
-  start: jax.Array
-  count: jax.Array
-  index: jax.Array
-  weight: jax.Array
-  width: int = flax.struct.field(pytree_node=False)
+  start: np.ndarray
+  count: np.ndarray
+  index: np.ndarray
+  weight: np.ndarray
+  width: int
 
-  def __getitem__(self, rows: jax.Array | slice) -> HeldAttributes:
-    """Gathers the lists of account rows (int [rows], or a slice)."""
-    slot = self.start[rows][:, None] + jnp.arange(self.width, dtype=jnp.int32)
-    held = jnp.arange(self.width) < self.count[rows][:, None]
-    slot = jnp.where(held, slot, 0)
+  def __getitem__(self, rows: np.ndarray | slice) -> HeldAttributes:
+    """Gathers the lists of account rows (int [rows], or a slice), as NumPy."""
+    place = np.arange(self.width, dtype=np.int32)
+    held = place < self.count[rows][:, None]
+    slot = np.where(held, self.start[rows][:, None] + place, 0)
     return HeldAttributes(
-      index=jnp.where(held, self.index[slot], 0),
-      weight=jnp.where(held, self.weight[slot], 0.0),
+      index=np.where(held, self.index[slot], np.int32(0)),
+      weight=np.where(held, self.weight[slot], np.float32(0)),
     )
 
 
@@ -80,7 +80,7 @@ def account_attributes(
       default. Positive.
 
   Returns:
-    The lists, on the default device.
+    The lists.
 
   Raises:
     UserError: a weight is not a positive finite number.
@@ -95,10 +95,10 @@ def account_attributes(
   # One slot more, so that there is something to gather where all lists are
   # empty.
   return AccountAttributes(
-    start=jnp.asarray(np.cumsum(count_A) - count_A, jnp.int32),
-    count=jnp.asarray(count_A, jnp.int32),
-    index=jnp.asarray(np.append(index, 0), jnp.int32),
-    weight=jnp.asarray(np.append(weight_V[index], 0), jnp.float32),
+    start=(np.cumsum(count_A) - count_A).astype(np.int32),
+    count=count_A.astype(np.int32),
+    index=np.append(index, 0).astype(np.int32),
+    weight=np.append(weight_V[index], 0).astype(np.float32),
     width=max(1, int(count_A.max(initial=0))),
   )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 import functools
 import operator
+from typing import Any
 
 import jax
 from jax import numpy as jnp
@@ -30,6 +31,28 @@ def join(scores: Scores) -> jax.Array:
 def total(parts: Parts) -> jax.Array:
   """Adds the parts up to the scalar that is minimised."""
   return sum(parts.values(), jnp.zeros(()))
+
+
+def product(
+  x_BxD: jax.Array, y_MxD: jax.Array, *, dtype: Any = None
+) -> jax.Array:
+  """Computes the inner product of every brand with every influencer.
+
+  Products are added up in float32, whatever the type of the factors.
+
+  Args:
+    x_BxD: of the brands.
+    y_MxD: of the influencers.
+    dtype: type to which the factors are rounded before; None leaves them.
+
+  Returns:
+    float32 [B, M].
+  """
+  return jnp.matmul(
+    x_BxD.astype(dtype or x_BxD.dtype),
+    y_MxD.astype(dtype or y_MxD.dtype).T,
+    preferred_element_type=jnp.float32,
+  )
 
 
 def l1_norm(params: Mapping) -> jax.Array:

@@ -110,39 +110,41 @@ def all_pairs_sharded(
     brand: Representations,
     influencer: Representations,
     lists: negative_sampling.PositiveLists,
-    *rows_of_batch: jax.Array,
+    *of_rows: jax.Array,
   ) -> pairwise.Parts:
-    batch = ring_logsumexp.Batch(lists, *rows_of_batch)
+    own_rows = ring_logsumexp.RingRows(lists, *of_rows)
     # Rounded, with the gradient of the unrounded.
     brand, influencer = jax.tree.map(
       lambda x: x + jax.lax.stop_gradient(ring_logsumexp.rounded(x, dtype) - x),
       (brand, influencer),
     )
     own = {k: jnp.sum(brand[k] * influencer[k], axis=-1) for k in brand}
-    own_F = pairwise.join(own)
+    own_score_R = pairwise.join(own)
     if not hinge_weight:
       # F alone is needed: one product, of the joined representations.
       brand, influencer = (
         {'all': jnp.concatenate([x[k] for k in own], axis=-1)}
         for x in (brand, influencer)
       )
-      own = {'all': own_F}
-    sums = ring_logsumexp.sums(options, brand, influencer, own, batch)
+      own = {'all': own_score_R}
+    sums = ring_logsumexp.sums(options, brand, influencer, own, own_rows)
 
     def add(x_R: jax.Array) -> jax.Array:
       return jax.lax.psum(jnp.sum(x_R), axes)
 
-    valid_R = batch.valid_R
+    valid_R = own_rows.valid_R
     num_valid = jnp.maximum(add(valid_R.astype(jnp.float32)), 1.0)
-    own_R = own_F / temperature
+    own_logit_R = own_score_R / temperature
+
+    def softmax(logsumexp_R: jax.Array) -> jax.Array:
+      return add((logsumexp_R - own_logit_R) * valid_R) / num_valid
+
     parts = {
-      'softmax_influencers': add((sums.row_R - own_R) * valid_R) / num_valid,
-      'softmax_brands': add((sums.column_R - own_R) * valid_R) / num_valid,
+      'softmax_influencers': softmax(sums.row_R),
+      'softmax_brands': softmax(sums.column_R),
     }
     if category_weight:
-      parts['softmax_category'] = (
-        category_weight * add((sums.category_R - own_R) * valid_R) / num_valid
-      )
+      parts['softmax_category'] = category_weight * softmax(sums.category_R)
     num_negatives = jnp.maximum(add(sums.negatives_R), 1.0)
     for k, hinge_R in sums.hinge.items():
       parts[f'hinge_{k}'] = hinge_weight * add(hinge_R) / num_negatives

@@ -5,8 +5,6 @@ times around, and scores one block, [B/n, B/n], at each stop. No block is kept:
 the forward pass carries running log-sum-exps (a row's stays, a column's travels
 with its influencers), the backward pass goes around once more and recomputes
 each block from them, while an influencer's gradient travels with it.
-
-Dimension letters beside those of `accounts.py`: R, the rows of one device, B/n.
 """
 
 from __future__ import annotations
@@ -22,28 +20,13 @@ from jax import numpy as jnp
 
 from morning_jax.losses import negative_sampling
 from morning_jax.losses import pairwise
+from morning_jax.losses import ring_exchange
 
 Representations = Mapping[str, jax.Array]  # perspective -> [rows, D]
 
 
-def product(
-  x_BxD: jax.Array, y_MxD: jax.Array, *, dtype: Any = None
-) -> jax.Array:
-  """Multiplies x by y transposed, adding up in float32.
-
-  Args:
-    x_BxD: left factor.
-    y_MxD: right factor.
-    dtype: type to which the factors are rounded before; None leaves them.
-
-  Returns:
-    float32 [B, M].
-  """
-  return jnp.matmul(
-    x_BxD.astype(dtype or x_BxD.dtype),
-    y_MxD.astype(dtype or y_MxD.dtype).T,
-    preferred_element_type=jnp.float32,
-  )
+# For callers that know it by its former place.
+product = pairwise.product
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +42,7 @@ class Options:
 
 
 @flax.struct.dataclass
-class Batch:
+class RingRows:
   """Which accounts the rows and the columns of a device's first block are."""
 
   lists: negative_sampling.PositiveLists
@@ -89,52 +72,23 @@ class Sums:
   negatives_R: jax.Array
 
 
-def _pass_on(tree: Any, axes: tuple[str, ...]) -> Any:
-  """Sends arrays to the next device of the ring."""
-  size = jax.lax.axis_size(axes)
-  to_next = [(i, (i + 1) % size) for i in range(size)]
-  return jax.tree.map(lambda x: jax.lax.ppermute(x, axes, to_next), tree)
-
-
-def _zeros(tree: Any, axes: tuple[str, ...]) -> Any:
-  """Makes float32 zeros that become different on every device."""
-  return jax.tree.map(
-    lambda x: jax.lax.pcast(
-      jnp.zeros(x.shape, jnp.float32), axes, to='varying'
-    ),
-    tree,
-  )
-
-
-def _around(body: Any, carry: Any, options: Options) -> Any:
-  """Runs `body(carry, stop)` once for each device of the ring."""
-  size = jax.lax.axis_size(options.axes)
-  carry, _ = jax.lax.scan(
-    lambda c, stop: (body(c, stop), None),
-    carry,
-    jnp.arange(size),
-    unroll=min(options.unroll, size),
-  )
-  return carry
-
-
 def _masks(
-  batch: Batch, candidate_R: jax.Array, valid_R: jax.Array, stop: jax.Array
+  rows: RingRows, candidate_R: jax.Array, valid_R: jax.Array, stop: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
   """Returns which pairs of a block are negatives, and which are logits.
 
   Args:
-    batch: the device's own rows.
+    rows: the device's own rows.
     candidate_R: the influencers that are here at this stop.
     valid_R: which of them are no padding.
     stop: stops behind; at stop 0 a device has its own influencers.
   """
   own_RxR = jnp.eye(len(candidate_R), dtype=bool) & (stop == 0)
   known_RxR = negative_sampling.are_positive(
-    batch.lists, batch.brand_R, candidate_R
+    rows.lists, rows.brand_R, candidate_R
   )
   negative_RxR = (
-    ~known_RxR & ~own_RxR & batch.valid_R[:, None] & valid_R[None, :]
+    ~known_RxR & ~own_RxR & rows.valid_R[:, None] & valid_R[None, :]
   )
   # Its own pair stays with a padded row too: its log-sum-exp is finite.
   return negative_RxR, negative_RxR | own_RxR
@@ -143,7 +97,7 @@ def _masks(
 def _scores(
   brand: Representations, influencer: Representations
 ) -> pairwise.Scores:
-  return {k: product(brand[k], influencer[k]) for k in brand}
+  return {k: pairwise.product(brand[k], influencer[k]) for k in brand}
 
 
 def rounded(tree: Any, dtype: Any) -> Any:
@@ -161,13 +115,13 @@ def _logits(
 
 def _within_category(
   logit_RxR: jax.Array,
-  batch: Batch,
+  rows: RingRows,
   category_R: jax.Array,
   stop: jax.Array,
 ) -> jax.Array:
   """Keeps the logits of one category, and of the own pairs."""
   own_RxR = jnp.eye(len(category_R), dtype=bool) & (stop == 0)
-  same_RxR = pairwise.same_category(batch.category_R, category_R)
+  same_RxR = pairwise.same_category(rows.category_R, category_R)
   return jnp.where(same_RxR | own_RxR, logit_RxR, -jnp.inf)
 
 
@@ -187,7 +141,7 @@ def sums(
   brand: Representations,
   influencer: Representations,
   own: pairwise.Scores,
-  batch: Batch,
+  rows: RingRows,
 ) -> Sums:
   """Goes around the ring once; runs on each device, under `shard_map`.
 
@@ -196,7 +150,7 @@ def sums(
     brand: perspective -> [R, D].
     influencer: perspective -> [R, D], of the same pairs.
     own: perspective -> [R] scores of those pairs.
-    batch: who they are.
+    rows: who they are.
 
   Returns:
     The sums; their gradients take the ring as well.
@@ -206,14 +160,15 @@ def sums(
   def body(carry: Any, stop: jax.Array) -> Any:
     here, column, row, category, hinge, count_R = carry
     influencer, candidate_R, valid_R, category_R = here
-    arriving = _pass_on(here, options.axes)  # while this block is computed
-    negative_RxR, kept_RxR = _masks(batch, candidate_R, valid_R, stop)
+    # Sent while this block is computed.
+    arriving = ring_exchange.pass_on(here, options.axes)
+    negative_RxR, kept_RxR = _masks(rows, candidate_R, valid_R, stop)
     scores = _scores(brand, influencer)
     logit_RxR = _logits(scores, kept_RxR, options)
     row = _add_up(row, logit_RxR, axis=1)
     column = _add_up(column, logit_RxR, axis=0)
     if options.within_category:
-      within_RxR = _within_category(logit_RxR, batch, category_R, stop)
+      within_RxR = _within_category(logit_RxR, rows, category_R, stop)
       category = _add_up(category, within_RxR, axis=1)
     for k, margin in options.margins:
       hinge_RxR = jnp.maximum(scores[k] - own[k][:, None] + margin, 0.0)
@@ -221,23 +176,24 @@ def sums(
         k: hinge[k] + jnp.where(negative_RxR, hinge_RxR, 0.0).sum(1)
       }
     count_R += negative_RxR.sum(1, dtype=jnp.float32)
-    column = _pass_on(column, options.axes)
+    column = ring_exchange.pass_on(column, options.axes)
     return arriving, column, row, category, hinge, count_R
 
-  zero_R = _zeros(batch.brand_R, options.axes)
+  zero_R = ring_exchange.zeros(rows.brand_R, options.axes)
   # Below every score, yet finite: the first maximum is never inf - inf.
   empty = (zero_R + jnp.finfo(jnp.float32).min, zero_R)
-  _, column, row, category, hinge, count_R = _around(
+  _, column, row, category, hinge, count_R = ring_exchange.around(
     body,
     (
-      (influencer, batch.candidate_R, batch.valid_R, batch.category_R),
+      (influencer, rows.candidate_R, rows.valid_R, rows.category_R),
       empty,
       empty,
       empty,
       {k: zero_R for k, _ in options.margins},
       zero_R,
     ),
-    options,
+    options.axes,
+    unroll=options.unroll,
   )
   return Sums(
     row_R=row[0] + jnp.log(row[1]),
@@ -255,25 +211,25 @@ def _forward(
   brand: Representations,
   influencer: Representations,
   own: pairwise.Scores,
-  batch: Batch,
+  rows: RingRows,
 ) -> tuple[Sums, Any]:
-  out = sums(options, brand, influencer, own, batch)
+  out = sums(options, brand, influencer, own, rows)
   kept = out.row_R, out.column_R, out.category_R
-  return out, (brand, influencer, own, batch, kept)
+  return out, (brand, influencer, own, rows, kept)
 
 
 def _backward(
   options: Options, residuals: Any, grads: Sums
 ) -> tuple[Any, Any, Any, None]:
   """Goes around once more; an influencer's gradient travels with it."""
-  brand, influencer, own, batch, (row_R, column_R, within_R) = residuals
+  brand, influencer, own, rows, (row_R, column_R, within_R) = residuals
   brand, influencer = rounded((brand, influencer), options.dtype)
 
   def body(carry: Any, stop: jax.Array) -> Any:
     here, to_influencer, to_brand, to_own = carry
     influencer, candidate_R, valid_R, category_R, column_R, column_grad_R = here
-    arriving = _pass_on(here, options.axes)
-    negative_RxR, kept_RxR = _masks(batch, candidate_R, valid_R, stop)
+    arriving = ring_exchange.pass_on(here, options.axes)
+    negative_RxR, kept_RxR = _masks(rows, candidate_R, valid_R, stop)
     scores = _scores(brand, influencer)
     logit_RxR = _logits(scores, kept_RxR, options)
     # d logsumexp = softmax.
@@ -282,7 +238,7 @@ def _backward(
       + jnp.exp(logit_RxR - column_R[None, :]) * column_grad_R[None, :]
     )
     if options.within_category:
-      within_RxR = _within_category(logit_RxR, batch, category_R, stop)
+      within_RxR = _within_category(logit_RxR, rows, category_R, stop)
       to_logit_RxR += (
         jnp.exp(within_RxR - within_R[:, None]) * grads.category_R[:, None]
       )
@@ -299,29 +255,31 @@ def _backward(
         to_own = to_own | {k: to_own[k] - push_RxR.sum(1)}
       to_score_RxR = to_score_RxR.astype(brand[k].dtype)
       to_brand = to_brand | {
-        k: to_brand[k] + product(to_score_RxR, influencer[k].T)
+        k: to_brand[k] + pairwise.product(to_score_RxR, influencer[k].T)
       }
       to_influencer = to_influencer | {
-        k: to_influencer[k] + product(to_score_RxR.T, brand[k].T)
+        k: to_influencer[k] + pairwise.product(to_score_RxR.T, brand[k].T)
       }
-    return arriving, _pass_on(to_influencer, options.axes), to_brand, to_own
+    to_influencer = ring_exchange.pass_on(to_influencer, options.axes)
+    return arriving, to_influencer, to_brand, to_own
 
-  _, to_influencer, to_brand, to_own = _around(
+  _, to_influencer, to_brand, to_own = ring_exchange.around(
     body,
     (
       (
         influencer,
-        batch.candidate_R,
-        batch.valid_R,
-        batch.category_R,
+        rows.candidate_R,
+        rows.valid_R,
+        rows.category_R,
         column_R,
         grads.column_R,
       ),
-      _zeros(influencer, options.axes),
-      _zeros(brand, options.axes),
-      _zeros(own, options.axes),
+      ring_exchange.zeros(influencer, options.axes),
+      ring_exchange.zeros(brand, options.axes),
+      ring_exchange.zeros(own, options.axes),
     ),
-    options,
+    options.axes,
+    unroll=options.unroll,
   )
   return to_brand, to_influencer, to_own, None
 

@@ -1,1 +1,1 @@
-"""The best influencers of a brand: exact top k, encoded catalogues."""
+"""The best influencers of a brand: exact top k, and indexes on disk."""

@@ -1,13 +1,14 @@
-"""A catalogue of encoded influencers on disk, for `ranking` to search.
+"""An index on disk: the encoded influencers of a catalogue, for `top_k`.
 
 It is one `.npy` array [M, D]: float32, or uint16 with the bit patterns of
-bfloat16 (NumPy has no such type). `open_catalogue` reads both.
+bfloat16 (NumPy has no such type). `open_index` reads both.
 
-Until a catalogue is complete, its rows lie in `<path>.part`. A note,
-`<path>.json`, says of what and how many are done. It speaks of the part where
-there is one and else of the file: rows are on disk before the note counts
-them, and a note is deleted before another part takes the place of its own. So
-whenever the process is killed, the note claims no row that is not there.
+Encoding a large catalogue takes long, so it can be resumed. Until an index is
+complete, its rows are in `<path>.part`. A note, `<path>.json`, says of what and
+how many rows are done. It describes the part if there is one and otherwise the
+file: rows are on disk before the note counts them, and a note is deleted before
+another part takes the place of its own. So whenever the process is killed, the
+note claims no row that is not there.
 """
 
 from __future__ import annotations
@@ -24,23 +25,27 @@ from jax import numpy as jnp
 import numpy as np
 
 from morning_jax.core import errors
+from morning_jax.core import files
 
 _DTYPES = {'float32': np.float32, 'bfloat16': np.uint16}
 # NumPy reads a header as Python text; a damaged one need not be any.
 _UNREADABLE = (OSError, ValueError, SyntaxError, tokenize.TokenError)
 
 
-def open_catalogue(path: str | os.PathLike[str]) -> np.memmap:
-  """Opens a catalogue, memory-mapped: float32 or bfloat16 [M, D].
+def open_index(path: str | os.PathLike[str]) -> np.memmap:
+  """Opens an index, memory-mapped: float32 or bfloat16 [M, D].
+
+  Args:
+    path: the file.
 
   Raises:
-    UserError: the file is no catalogue.
+    UserError: the file is no index.
   """
   try:
     array = np.lib.format.open_memmap(path, mode='r')
   except _UNREADABLE as e:
     reason = ' '.join(str(e).split())
-    raise errors.UserError(f'{path}: is no catalogue: {reason}') from None
+    raise errors.UserError(f'{path}: is no index: {reason}') from None
   if array.ndim != 2 or array.dtype not in (np.float32, np.uint16):
     raise errors.UserError(
       f'{path}: holds {array.dtype} {array.shape}, no float32 or uint16 [M, D]'
@@ -48,7 +53,7 @@ def open_catalogue(path: str | os.PathLike[str]) -> np.memmap:
   return array.view(jnp.bfloat16) if array.dtype == np.uint16 else array
 
 
-def encode_catalogue(
+def build_index(
   encode: Callable[[int, int], Any],
   path: str | os.PathLike[str],
   *,
@@ -61,23 +66,23 @@ def encode_catalogue(
 ) -> np.memmap:
   """Encodes a catalogue into a file, batch by batch, from where it stopped.
 
-  What was begun with other arguments, or was damaged since, is begun anew. The
-  file of a former catalogue stays until the new one is complete. One process
-  at a time may encode into a path.
+  An incomplete index of other arguments, or one that is damaged, is restarted.
+  A former index stays in place until the new one is complete. One process at a
+  time may write to a path.
 
   Args:
     encode: (first row, last row + 1) -> [rows, D].
     path: the file; `.npy`.
     num_rows: M.
     width: D.
-    fingerprint: of the model and its accounts: what was begun with another one
-      is begun anew.
+    fingerprint: of the model and its accounts; with another one, encoding
+      restarts.
     batch_rows: rows encoded at a time.
     dtype: 'float32' or 'bfloat16'.
     advance: called with the number of rows done, for progress.
 
   Returns:
-    The catalogue, memory-mapped.
+    The index, memory-mapped.
 
   Raises:
     UserError: the file can't be written, such as on a full disk.
@@ -101,10 +106,11 @@ def encode_catalogue(
     if not _is_whole(part, wanted):
       done = 0
   elif done == num_rows and _is_whole(path, wanted):
-    return open_catalogue(path)
+    return open_index(path)
   else:
     done = 0
   with _writing(part):
+    files.remove_abandoned(path.parent)
     if not done:
       note.unlink(missing_ok=True)
     rows = np.lib.format.open_memmap(
@@ -132,39 +138,32 @@ def encode_catalogue(
     rows[done:last] = batch
     with _writing(part):
       rows.flush()
-    _write_note(note, {**wanted, 'done': last})
+    with _writing(note):
+      files.write_json(note, {**wanted, 'done': last})
     advance(last - done)
     done = last
   del rows
   with _writing(path):
     part.replace(path)
-  return open_catalogue(path)
+  return open_index(path)
 
 
 def _rows_done(note: pathlib.Path, wanted: Mapping[str, Any]) -> int:
   """Returns how many rows a note counts; 0 if it is of something else."""
   try:
     stored = json.loads(note.read_text('utf-8'))
-  except (OSError, ValueError):
+  except (OSError, ValueError, RecursionError):
     return 0
   done = stored.get('done') if isinstance(stored, dict) else None
-  if not isinstance(done, int) or stored != {**wanted, 'done': done}:
+  if type(done) is not int or stored != {**wanted, 'done': done}:
     return 0
   return done if 0 < done <= wanted['num_rows'] else 0
 
 
-def _write_note(note: pathlib.Path, content: Mapping[str, Any]) -> None:
-  """Writes a note, whole or not at all."""
-  draft = note.with_name(note.name + '.new')
-  with _writing(note):
-    draft.write_text(json.dumps(content), 'utf-8')
-    draft.replace(note)
-
-
 def _is_whole(path: pathlib.Path, wanted: Mapping[str, Any]) -> bool:
-  """Returns whether a file has the header and the size of a catalogue."""
+  """Returns whether a file has the header and the size of an index."""
   try:
-    array = open_catalogue(path)
+    array = open_index(path)
   except errors.UserError:
     return False
   return (

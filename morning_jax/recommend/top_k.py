@@ -4,7 +4,7 @@ Ranking for a brand is maximum inner product search (SPEC section 6). The search
 is exact: float32 products of full precision, and of equal scores the lower row
 comes first, whatever the blocks or shards. Memory is bounded by a block, on
 each device where the catalogue is sharded: a catalogue may be a memory-mapped
-file that is larger than memory (`index.open_catalogue`).
+file that is larger than memory (`index.open_index`).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 
 from morning_jax.checkpoint import checksums
 from morning_jax.checkpoint import manager as checkpoint_lib
+from morning_jax.checkpoint import reading
 from morning_jax.core import errors
 from morning_jax.core import sharding
 from morning_jax.evaluation import evaluate
@@ -216,15 +217,11 @@ def test_a_failing_machine_is_not_taken_for_damage(
 ):
   made = save(tmp_path, [(1, None), (2, None)])
 
-  class Failing:
-    def restore(self, *args, **kwargs):
-      raise failure
-
-    def close(self):
-      pass
+  def fail(folder, target):
+    raise failure
 
   with monkeypatch.context() as patch:
-    patch.setattr(checkpoint_lib.Checkpoints, '_reader', lambda self: Failing())
+    patch.setattr(reading, '_read_item', fail)
     with pytest.raises(
       checkpoint_lib.CheckpointError, match='could not be read'
     ):

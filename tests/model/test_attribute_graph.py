@@ -287,12 +287,6 @@ def test_pooling_is_the_mean_and_unknown_where_there_is_none():
   np.testing.assert_allclose(pooled[0], expected, rtol=1e-6)
 
 
-def test_a_slice_of_accounts_and_padding_rows_gather_too():
-  table = _held([[3], [1, 2], []], 20)
-  np.testing.assert_array_equal(table[1:3].index, [[1, 2], [0, 0]])
-  np.testing.assert_array_equal(table[1:3].weight, [[1, 1], [0, 0]])
-
-
 def test_frozen_vectors_are_no_parameters_and_learned_ones_start_there():
   graph = _random_graph(dimensions=8).to_jraph()
   held = _held([[0, 1]], 30)[jnp.arange(1)]
@@ -411,21 +405,3 @@ def test_eight_devices_equal_one(kind):
     one_grad,
     eight_grad,
   )
-
-
-def test_another_bundle_is_matched_by_name():
-  other = accounts_lib.Attributes(
-    names_V=np.array(['c', 'new', 'a', 'odd']),
-    ids_V=np.array(['7', '8', '9', '10']),
-    holder=np.array([0, 0, 1, 2, 2, 2]),
-    held=np.array([0, 1, 1, 2, 0, 3]),
-  )
-  matched, unknown = account_attributes.match_by_name(
-    other, np.array(['a', 'b', 'c', 'd'])
-  )
-  assert unknown == ['new', 'odd']
-  assert matched.names_V.tolist() == ['a', 'b', 'c', 'd']
-  table = account_attributes.account_attributes(matched, 3)
-  assert table.width == 2
-  np.testing.assert_array_equal(table[0:3].index, [[2, 0], [0, 0], [0, 2]])
-  np.testing.assert_array_equal(table[0:3].weight, [[1, 0], [0, 0], [1, 1]])
