@@ -409,6 +409,7 @@ def run_lines(count, seed, names, world, launchers, tmp_path) -> None:
       )
     except AssertionError as e:
       failed.append(f'line {number}: {e}')
+      print(failed[-1], flush=True)  # a run of hours need not reach its end
   assert not failed, f'{len(failed)} of {count}:\n' + '\n\n'.join(failed)
 
 
