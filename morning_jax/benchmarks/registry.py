@@ -31,7 +31,7 @@ ALL = 'all'
 
 
 def choose(name: str) -> tuple[str, ...]:
-  """Returns the benchmarks that a name stands for.
+  """Returns the benchmarks that a name means.
 
   Raises:
     UserError: there is none of that name.

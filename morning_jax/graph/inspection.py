@@ -79,7 +79,7 @@ def nearest(
 def summary_lines(
   graph: attribute_graph.AttributeGraph, *, pairs: int = 10
 ) -> list[str]:
-  """Says how large the graph is, how its weights lie, and its heaviest pairs.
+  """Describes a graph: its size, its weights, and its heaviest pairs.
 
   Args:
     graph: the graph.

@@ -26,7 +26,7 @@ def draw_neighbourhood(
   """Draws an attribute in the middle and its heaviest neighbours around it.
 
   Widths grow with edge weights. The heaviest edges among the neighbours are
-  drawn grey behind, and neighbours that are linked strongly stand side by side.
+  drawn grey behind, and neighbours that are linked strongly are side by side.
 
   Args:
     graph: the graph.
