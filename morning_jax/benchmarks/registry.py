@@ -42,8 +42,8 @@ def choose(name: str) -> tuple[str, ...]:
     near = difflib.get_close_matches(name, BENCHMARKS, n=1)
     hint = f'; did you mean {near[0]}?' if near else ''
     raise errors.UserError(
-      f'no benchmark {name!r}: there are {", ".join(BENCHMARKS)} and'
-      f' {ALL}{hint}'
+      f'no benchmark {errors.quoted(name)}: there are'
+      f' {", ".join(BENCHMARKS)} and {ALL}{hint}'
     )
   return (name,)
 

@@ -36,5 +36,5 @@ def test_lines_name_pairs_and_neighbours():
   )
   assert lines[1].split() == ['by', 'edge', 'weight', 'before', 'after']
   assert lines[2].split()[:4] == ['beer', '4.00', 'beer', '0.894']
-  with pytest.raises(errors.UserError, match=r'near: wine'):
+  with pytest.raises(errors.UserError, match="near: 'wine'"):
     inspection.node_of(graph, 'wines')
