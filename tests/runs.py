@@ -27,6 +27,8 @@ from morning_jax.training import step_inputs
 from morning_jax.training import train
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Seconds after which what hangs fails a test. No test counts on being faster.
+PATIENCE = 900
 
 
 def small_world():
@@ -103,7 +105,7 @@ def assert_bit_equal(a: pathlib.Path, b: pathlib.Path) -> None:
 
 
 def launch(
-  *args: str, devices: int = 1, timeout: float = 300, module: str = 'train'
+  *args: str, devices: int = 1, timeout: float = PATIENCE, module: str = 'train'
 ) -> subprocess.CompletedProcess[str]:
   """Runs a launcher in a process of its own."""
   return subprocess.run(

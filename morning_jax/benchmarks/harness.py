@@ -26,7 +26,7 @@ class Options:
   """What the user chose, for all benchmarks.
 
   Attributes:
-    quick: tiny sizes, to see that everything works; its figures say nothing.
+    quick: tiny sizes, to see that everything works; its figures mean nothing.
     repeats: how often each figure is measured.
     bundle: the data; the embedded world if None.
     peers: 'auto' (compare with other libraries where they are installed),
@@ -188,11 +188,11 @@ def num_threads() -> int:
 
 
 def has_peer(module: str, options: Options) -> bool:
-  """Tells whether to compare with another library; says so where not.
+  """Tells whether to compare with another library; prints a note if not.
 
   Args:
     module: 'torch' or 'faiss'.
-    options: `peers` says what is wanted.
+    options: `peers` is what the user wants.
 
   Raises:
     UserError: it is required and not installed.

@@ -24,8 +24,8 @@ def peak_beyond(call: Callable[[], Any]) -> float | None:
     call: what to run.
 
   Returns:
-    Bytes of resident memory at the peak beyond those before; None where the
-    system does not tell (it is Linux that does).
+    Bytes of resident memory at the peak beyond those before; None on
+    other systems than Linux.
   """
   try:
     _RESET.write_text('5', 'ascii')  # the peak starts again at what is now

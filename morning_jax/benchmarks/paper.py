@@ -15,7 +15,7 @@ from morning_jax.benchmarks import workload
 # The 3,385 positives of the data that the paper trains on, 16 at a time;
 # taken for all data, so that figures compare.
 STEPS_PER_EPOCH = 211
-_EPOCHS = {'cpu': 1}  # where the user does not say
+_EPOCHS = {'cpu': 1}  # unless the user gives a number
 _ALL = 100
 
 

@@ -64,7 +64,7 @@ def measure(*, quick: bool) -> Rates:
   """Measures the first device by a matrix product and a stream.
 
   Args:
-    quick: whether to take arrays so small that the figures say little.
+    quick: whether to take arrays so small that the figures mean little.
   """
   accelerator = jax.devices()[0].platform != 'cpu'
   size = 256 if quick else 8192 if accelerator else 3072

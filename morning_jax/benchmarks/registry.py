@@ -31,7 +31,7 @@ ALL = 'all'
 
 
 def choose(name: str) -> tuple[str, ...]:
-  """Returns the benchmarks that a name stands for.
+  """Returns the benchmarks that a name means.
 
   Raises:
     UserError: there is none of that name.
@@ -42,8 +42,8 @@ def choose(name: str) -> tuple[str, ...]:
     near = difflib.get_close_matches(name, BENCHMARKS, n=1)
     hint = f'; did you mean {near[0]}?' if near else ''
     raise errors.UserError(
-      f'no benchmark {name!r}: there are {", ".join(BENCHMARKS)} and'
-      f' {ALL}{hint}'
+      f'no benchmark {errors.quoted(name)}: there are'
+      f' {", ".join(BENCHMARKS)} and {ALL}{hint}'
     )
   return (name,)
 

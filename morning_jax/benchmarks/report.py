@@ -61,7 +61,7 @@ def of_figures(figures: Sequence[Mapping[str, Any]]) -> str:
   names = [
     name
     for name in figures[0]['parameters']
-    # Said only where there are several.
+    # A column only if there are several.
     if name != 'implementation'
     or len({f['parameters'][name] for f in figures}) > 1
   ]

@@ -39,7 +39,7 @@ def world(accounts: int, pairs: int) -> accounts_lib.Dataset:
   influencers = accounts - brands
   rng = np.random.default_rng(0)
   per_brand = min(max(1, pairs // brands), influencers // 2)
-  # Every so many-th influencer, from a place of the brand's own.
+  # Evenly spaced influencers, from an offset of the brand's own.
   place = np.arange(per_brand) * (influencers // per_brand)
   first_B = rng.integers(influencers, size=brands)
   chosen_BxP = (first_B[:, None] + place) % influencers

@@ -16,7 +16,7 @@ from morning_jax.benchmarks import rates as rates_lib
 from morning_jax.benchmarks import workload
 
 _STAGES = ('data', 'compile and first step')
-# What JAX reads; without it, only programs that took a second are kept.
+# What JAX reads; without it, only programs that took a second are cached.
 _CACHE = 'JAX_COMPILATION_CACHE_DIR'
 _LEAST = 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'
 
@@ -51,7 +51,7 @@ def run(
 
   Args:
     options: `bundle`, `repeats`, `quick`.
-    rates: unused; a start is limited by its imports, measured here alike.
+    rates: unused; a start is limited by its imports, which are measured here.
 
   Yields:
     Two figures for each recipe.

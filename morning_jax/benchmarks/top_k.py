@@ -51,7 +51,7 @@ def _with_faiss(rows: int, width: int) -> tuple[Any, np.ndarray]:
   faiss: Any = importlib.import_module('faiss')
   faiss.omp_set_num_threads(harness.num_threads())
   index = faiss.IndexFlatIP(width)
-  # Grown once, lest it move while it grows.
+  # Resized once: memory that grows in steps would be copied.
   index.codes.resize(rows * width * 4)
   index.ntotal = rows
   array = faiss.rev_swig_ptr(index.get_xb(), rows * width)

@@ -79,7 +79,7 @@ class Workload:
   _taken: int = 0
 
   def run(self, length: int) -> dict[str, jax.Array]:
-    """Takes so many steps in one dispatch; returns scalars of each step."""
+    """Takes a number of steps in one dispatch; returns each step's scalars."""
     inputs_of = step_inputs.make_step_inputs(
       self.config,
       self.plan,

@@ -1,4 +1,4 @@
-"""Mesh axes and shardings: how arrays lie on devices, as data.
+"""Mesh axes and shardings: how arrays are spread over devices, as data.
 
 The mesh has two axes. Batches and account rows shard over `data`, layer widths
 over `model`. `RULES` is the one table from the logical axis names that the
@@ -141,7 +141,7 @@ def put_large(tree: T, mesh: Mesh) -> T:
 
 
 def of_large(num_rows: int, mesh: Mesh) -> NamedSharding:
-  """Returns the sharding of an array of so many rows, see `put_large`."""
+  """Returns the sharding of an array by its number of rows, see `put_large`."""
   spread = num_rows >= LARGE and not num_rows % mesh.shape[DATA]
   return NamedSharding(mesh, PartitionSpec(DATA) if spread else PartitionSpec())
 

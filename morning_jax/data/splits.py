@@ -99,7 +99,7 @@ def _training_brands(dataset: accounts_lib.Dataset) -> np.ndarray:
   split = select(dataset, 'train')
   if split is None:
     raise errors.UserError(
-      f'{dataset.name}: no brand of split "train" has a positive'
+      errors.in_file(dataset.name, 'no brand of split "train" has a positive')
     )
   return split.brand_row_B
 
@@ -128,8 +128,11 @@ def hold_out_valid(
   count = max(1, round(share * len(brands)))
   if count >= len(brands):
     raise errors.UserError(
-      f'{dataset.name}: config.data.valid_share={share} leaves none of its'
-      f' {len(brands)} training brands to train on; 0 trains on all'
+      errors.in_file(
+        dataset.name,
+        f'config.data.valid_share={share} leaves none of its {len(brands)}'
+        ' training brands to train on; 0 trains on all',
+      )
     )
   rng = random_streams.generator(seed, random_streams.Stream.VALIDATION_SPLIT)
   splits = dataset.accounts.splits.copy()

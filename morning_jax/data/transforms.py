@@ -53,7 +53,7 @@ def fit(
       'mean': np.zeros(size, np.float32),
       'basis': np.eye(size, dtype=np.float32),
     }
-  # Influencers outnumber brands; the middle lies between the two roles.
+  # Influencers outnumber brands; the mean gives both roles the same weight.
   mean = np.mean([x.mean(axis=0) for x in groups], axis=0)
   covariance = np.cov(np.concatenate(groups).T, bias=True).reshape(size, size)
   variance, basis = np.linalg.eigh(covariance)

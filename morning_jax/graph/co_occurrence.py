@@ -46,7 +46,7 @@ def co_occurrence(
     products_at_a_time: bounds the working memory.
 
   Returns:
-    Counts [V, V], integers above the diagonal only: pair (i, j) stands at
+    Counts [V, V], integers above the diagonal only: pair (i, j) is at
     i < j. Rows are sorted.
 
   Raises:

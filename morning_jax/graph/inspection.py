@@ -6,6 +6,7 @@ import difflib
 
 import numpy as np
 
+from morning_jax.core import errors
 from morning_jax.graph import attribute_graph
 
 _BINS = 8
@@ -22,9 +23,11 @@ def node_of(graph: attribute_graph.AttributeGraph, name: str) -> int:
   names = graph.names_V.tolist()
   if name not in names:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f' (near: {", ".join(near)})' if near else ''
+    shown = ', '.join(errors.quoted(n, limit=40) for n in near)
+    hint = f' (near: {shown})' if near else ''
     raise attribute_graph.GraphError(
-      f'attribute {name!r} is not among the {len(names):,} attributes{hint}'
+      f'attribute {errors.quoted(name)} is not among the {len(names):,}'
+      f' attributes{hint}'
     )
   return names.index(name)
 
@@ -79,7 +82,7 @@ def nearest(
 def summary_lines(
   graph: attribute_graph.AttributeGraph, *, pairs: int = 10
 ) -> list[str]:
-  """Says how large the graph is, how its weights lie, and its heaviest pairs.
+  """Describes a graph: its size, its weights, and its heaviest pairs.
 
   Args:
     graph: the graph.

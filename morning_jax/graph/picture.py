@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 
+from morning_jax.core import errors
 from morning_jax.graph import attribute_graph
 from morning_jax.graph import inspection
 
@@ -26,7 +27,7 @@ def draw_neighbourhood(
   """Draws an attribute in the middle and its heaviest neighbours around it.
 
   Widths grow with edge weights. The heaviest edges among the neighbours are
-  drawn grey behind, and neighbours that are linked strongly stand side by side.
+  drawn grey behind, and neighbours that are linked strongly are side by side.
 
   Args:
     graph: the graph.
@@ -49,7 +50,7 @@ def draw_neighbourhood(
   others, weight = inspection.linked(graph, node)
   if not len(others):
     raise attribute_graph.GraphError(
-      f'attribute {str(graph.names_V[node])!r} has no edge to draw'
+      f'attribute {errors.quoted(graph.names_V[node])} has no edge to draw'
     )
   total = len(others)
   others, weight = others[:count], weight[:count]
@@ -144,7 +145,9 @@ def draw_neighbourhood(
     figure.savefig(path, bbox_inches='tight', pad_inches=0.25)
   except (OSError, ValueError) as e:
     reason = getattr(e, 'strerror', None) or e
-    raise attribute_graph.GraphError(f'--plot={path}: {reason}') from None
+    raise attribute_graph.GraphError(
+      errors.in_file(f'--plot={path}', str(reason))
+    ) from None
 
 
 def _weights_between(

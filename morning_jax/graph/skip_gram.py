@@ -27,11 +27,12 @@ class SkipGram:
 
   Attributes:
     dimensions: D, size of a vector.
-    window: how far away a context may stand.
+    window: how far away a context may be.
     epochs: passes over the walks.
     negatives: noise terms of each pair, in expectation.
     noise_nodes: nodes drawn for a step; all its pairs share them.
     learning_rate: Adam's, at the start; it falls linearly to a hundredth.
+      docs/graph.md compares the vectors with those of gensim.
     walks_per_step: batch size; None takes an eighth of the nodes, between 8
       and 1,024.
   """
@@ -48,7 +49,7 @@ class SkipGram:
 def pair_weights(length: int, window: int) -> np.ndarray:
   """How much each pair of places of a walk counts, [length, length].
 
-  word2vec draws a window of 1..window anew for each centre; at distance r a
+  word2vec draws a window of 1..window for each centre; at distance r a
   context is inside it with probability (window + 1 - r) / window, which is the
   weight here.
   """
@@ -148,8 +149,9 @@ def train_skip_gram(
 ) -> np.ndarray:
   """Learns a vector for each node from walks.
 
-  Noise is drawn in proportion to (occurrences)^0.75. The last walks of an
-  epoch that fill no batch wait for the next epoch, which shuffles anew.
+  Noise is drawn in proportion to (occurrences)^0.75, word2vec's distribution
+  (Mikolov et al., 2013). The last walks of an epoch that fill no batch are left
+  out of it; the next epoch is shuffled again.
 
   Args:
     paths: int32 [walks, length]; -1 where a walk has ended.

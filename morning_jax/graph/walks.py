@@ -191,8 +191,8 @@ def random_walks(
     -1.
   """
   isolated = graph.start[start] == graph.start[start + 1]
-  # A node without edges has nowhere to go: such walks run on node 0's place
-  # in line with the others, and are blanked at the end.
+  # A node without edges has nowhere to go: such walks start at another node,
+  # to run along with the others, and are blanked at the end.
   somewhere = graph.neighbour[0]
   node = jnp.where(isolated, somewhere, start)
 

@@ -1,6 +1,6 @@
 """Which influencers are a brand's positives, and uniform draws from the rest.
 
-Positives are kept as compressed rows, so that memory grows with the number of
+Positives are stored as compressed rows, so that memory grows with the number of
 positives alone: a brand with a hundred thousand of them costs no other brand
 anything.
 """
@@ -50,7 +50,7 @@ def make_positive_lists(
 
   Args:
     brand_P: brand of each positive, 0..num_brands-1.
-    candidate_P: influencer of each, 0..num_candidates-1; no pair stands twice.
+    candidate_P: influencer of each, 0..num_candidates-1; no pair occurs twice.
     num_brands: number of brands.
     num_candidates: number of influencers.
 
@@ -175,7 +175,7 @@ def are_positive(
   def equal(listed_B: jax.Array) -> jax.Array:
     return listed_B[:, None] == candidate_M[None, :]
 
-  # A loop, lest the compiler lay out all comparisons at once, [B, K, M].
+  # A loop: all comparisons at once would be an array [B, K, M].
   known_BxM, _ = jax.lax.scan(
     lambda known_BxM, listed_B: (known_BxM | equal(listed_B), None),
     equal(listed_BxK[:, 0]),

@@ -63,7 +63,7 @@ def all_pairs_sharded(
     brand: perspective -> float32 [B, D] representations; row i belongs to the
       batch's i-th positive.
     influencer: perspective -> float32 [B, D], of the same positives. An
-      influencer or a brand may stand in several rows.
+      influencer or a brand may be in several rows.
     lists: the positives of each brand; known ones are masked.
     brand_B: brand of each row.
     candidate_B: influencer of each row.

@@ -1,10 +1,10 @@
 """One turn of the ring: log-sum-exps and hinges of all pairs of a batch.
 
 Every device keeps its brands and passes its influencers to its neighbour, n
-times around, and scores one block, [B/n, B/n], at each stop. No block is kept:
-the forward pass carries running log-sum-exps (a row's stays, a column's travels
-with its influencers), the backward pass goes around once more and recomputes
-each block from them, while an influencer's gradient travels with it.
+times around, and scores one block, [B/n, B/n], at each stop. Blocks are not
+stored: the forward pass carries running log-sum-exps (a row's stays, a column's
+travels with its influencers), the backward pass goes around once more and
+recomputes each block from them, while an influencer's gradient travels with it.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from morning_jax.core import input_spec
 from morning_jax.graph import account_attributes
 from morning_jax.model import encoders
 
+# As in the graph attention of Velickovic et al. (2018).
 _ATTENTION_SLOPE = 0.2
 
 

@@ -17,7 +17,7 @@ class CoAttention(nn.Module):
 
   Attributes:
     variant: 'paper' (one set of weights for both roles) or 'release' (brands
-      and influencers have their own, and a sigmoid stands inside the softmax).
+      and influencers have their own; a sigmoid is inside the softmax).
     kernel_init: initializer of W1 and W2.
     bias_init: initializer of b1 and b2.
     dtype: computation type of the affine maps; the softmax is float32.

@@ -11,7 +11,7 @@ from jax import numpy as jnp
 
 Initializer = Callable[..., jax.Array]
 
-LEAKY_SLOPE = 0.01
+LEAKY_SLOPE = 0.01  # the paper's
 
 
 def uniform(scale: float) -> Initializer:
@@ -33,7 +33,7 @@ class Dense(nn.Module):
     kernel_init: initializer of the weight matrix [in, out].
     bias_init: initializer of the bias [out].
     drop_connect: probability with which an entry of the weight matrix is zero
-      in a training step; survivors are scaled up. One mask serves all rows.
+      in a training step; survivors are scaled up. All rows share one mask.
     dtype: computation type; parameters stay float32.
   """
 

@@ -38,7 +38,7 @@ class Perspective(nn.Module):
     for modality in self.features:
       setattr(self, modality, self.encoders[modality]())
     if set(self.features) == {'embedding'}:
-      # One modality by nature: its layers stand at the perspective itself.
+      # It has one modality only: no level of its own in the parameters.
       nn.share_scope(self, self.embedding)
 
   def __call__(
@@ -178,7 +178,7 @@ class Morning(nn.Module):
       brands: features of B brands.
       influencers: features of M influencers.
       graph: the attribute graph, where the model takes it.
-      train: whether dropout is on; a step's masks serve both roles.
+      train: whether dropout is on; a step's masks are the same for both roles.
 
     Returns:
       Perspective -> [B, D], and perspective -> [M, D].

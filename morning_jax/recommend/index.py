@@ -45,10 +45,15 @@ def open_index(path: str | os.PathLike[str]) -> np.memmap:
     array = np.lib.format.open_memmap(path, mode='r')
   except _UNREADABLE as e:
     reason = ' '.join(str(e).split())
-    raise errors.UserError(f'{path}: is no index: {reason}') from None
+    raise errors.UserError(
+      errors.in_file(path, f'is no index: {reason[:80]}')
+    ) from None
   if array.ndim != 2 or array.dtype not in (np.float32, np.uint16):
     raise errors.UserError(
-      f'{path}: holds {array.dtype} {array.shape}, no float32 or uint16 [M, D]'
+      errors.in_file(
+        path,
+        f'holds {array.dtype} {array.shape}, no float32 or uint16 [M, D]',
+      )
     )
   return array.view(jnp.bfloat16) if array.dtype == np.uint16 else array
 
@@ -190,5 +195,5 @@ def _writing(path: pathlib.Path) -> Iterator[None]:
     yield
   except OSError as e:
     raise errors.UserError(
-      f'{path}: cannot be written: {e.strerror or e}'
+      errors.in_file(path, f'cannot be written: {e.strerror or e}')
     ) from e

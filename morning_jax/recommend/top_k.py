@@ -57,7 +57,7 @@ def _best(score_BxM: jax.Array, k: int, *, approximate: bool) -> TopK:
 
 
 def _of_lists(scores: jax.Array, rows: jax.Array, k: int) -> TopK:
-  """Merges lists that stand side by side, lower rows first."""
+  """Merges lists that are side by side, lower rows first."""
   best = _best(scores, k, approximate=False)
   return TopK(best.scores, jnp.take_along_axis(rows, best.rows, axis=1))
 
@@ -225,7 +225,7 @@ def _search_shards(
       # The last block begins earlier, to be as long as the others; the rows
       # before `begin` have been taken.
       start = jnp.minimum(begin, own_rows - size)
-      # Tied to the loop, lest a CPU's compiler widen all bfloat16 rows before.
+      # Tied to the loop: a CPU's compiler would widen all bfloat16 rows before.
       rows_MxD, start = jax.lax.optimization_barrier((own_MxD, start))
       block_MxD = jax.lax.dynamic_slice_in_dim(rows_MxD, start, size)
       own_row_M = start + jnp.arange(size)

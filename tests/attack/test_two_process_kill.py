@@ -34,8 +34,8 @@ def _is_running(number: int) -> bool:
   return state.rpartition(')')[2].split()[0] != 'Z'
 
 
-def _wait_for(condition, processes, seconds: float = 400) -> None:
-  deadline = time.monotonic() + seconds
+def _wait_for(condition, processes) -> None:
+  deadline = time.monotonic() + runs.PATIENCE
   while not condition():
     assert time.monotonic() < deadline
     assert all(p.poll() is None for p in processes), [
@@ -79,15 +79,14 @@ def kill_one(
     else:
       processes[victim].kill()
     (code, _, stderr), (own, _, _) = (
-      test_distributed.ends([processes[i]], timeout=60)[0]
-      for i in (1 - victim, victim)
+      test_distributed.ends([processes[i]])[0] for i in (1 - victim, victim)
     )
     _gone(children)
   finally:
     for p in processes:
       with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
         p.kill()
-        p.communicate(timeout=5)
+        p.communicate(timeout=runs.PATIENCE)
   assert code == 75, stderr
   what = 'killed, lost or hanging' if how == 'all' else 'ended by SIGKILL'
   assert runs.error_lines(stderr) == [
@@ -99,7 +98,7 @@ def kill_one(
 
 def _gone(numbers: list[int]) -> None:
   """Waits until processes have ended that nobody here can wait for."""
-  deadline = time.monotonic() + 30
+  deadline = time.monotonic() + runs.PATIENCE
   while any(map(_is_running, numbers)) and time.monotonic() < deadline:
     time.sleep(0.02)
   assert not any(map(_is_running, numbers))

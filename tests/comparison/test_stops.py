@@ -24,8 +24,8 @@ def _alive(session):
   return found
 
 
-def _wait(condition, seconds):
-  deadline = time.monotonic() + seconds
+def _wait(condition):
+  deadline = time.monotonic() + runs.PATIENCE
   while not condition() and time.monotonic() < deadline:
     time.sleep(0.05)
   return condition()
@@ -81,11 +81,11 @@ def test_no_process_outlives_a_comparison(bundle, tmp_path, name):
   )
   try:
     # Of two workers one has a result, and both are at the next.
-    assert _wait(lambda: list(workdir.glob('parts/*/*.json')), 240)
+    assert _wait(lambda: list(workdir.glob('parts/*/*.json')))
     assert len(_alive(process.pid)) >= 3
     stop(process)
-    assert _wait(lambda: not _alive(process.pid), 10), _alive(process.pid)
-    stdout, stderr = process.communicate(timeout=5)
+    assert _wait(lambda: not _alive(process.pid)), _alive(process.pid)
+    stdout, stderr = process.communicate(timeout=runs.PATIENCE)
   finally:
     with contextlib.suppress(ProcessLookupError):
       os.killpg(process.pid, signal.SIGKILL)

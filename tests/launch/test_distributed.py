@@ -72,7 +72,7 @@ def start_two(
 
 
 def ends(
-  processes: list[subprocess.Popen[str]], timeout: float = 200
+  processes: list[subprocess.Popen[str]], timeout: float = runs.PATIENCE
 ) -> list[tuple[int, str, str]]:
   """Waits for all; returns exit code, stdout and stderr of each."""
   out = []
@@ -93,7 +93,7 @@ def wait_for_checkpoint(
   after: int = 0,
 ) -> None:
   """Waits for a checkpoint newer than a step, of a run that goes on."""
-  deadline = time.monotonic() + 200
+  deadline = time.monotonic() + runs.PATIENCE
   while runs.newest_step(workdir) <= after:
     assert time.monotonic() < deadline, 'no checkpoint'
     assert all(p.poll() is None for p in processes), ends(processes)
@@ -271,7 +271,6 @@ def test_what_one_process_can_not_read_none_takes(tmp_path, hurt, said):
       )
       for index, folder in enumerate(folders)
     ],
-    timeout=100,
   )
   for (code, stdout, stderr), text in zip(both, said, strict=True):
     assert code == 0, stderr

@@ -5,24 +5,11 @@ import pathlib
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from morning_jax.core import errors
-from morning_jax.graph import attribute_graph
-from morning_jax.graph import inspection
-from morning_jax.graph import picture
-from tests.graph import link_prediction
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def _graph():
-  return attribute_graph.AttributeGraph(
-    np.array(['wine', 'food', 'beer', 'pet', 'car']),
-    np.array([[0, 1], [0, 2], [1, 2], [1, 3]], np.int32),
-    np.array([3.0, 4.0, 0.71, 1.0], np.float32),
-  )
 
 
 def _bundle(folder, *, edges=True, extra=''):
@@ -93,71 +80,3 @@ def test_a_mistake_in_the_bundle_ends_in_one_line(tmp_path, extra, message):
 
     with pytest.raises(errors.UserError, match=message):
       bundle.read_bundle(folder)
-
-
-def test_lines_name_pairs_and_neighbours():
-  graph = _graph()
-  assert inspection.strongest_pairs(graph, count=2) == [
-    ('wine', 'beer', 4.0),
-    ('wine', 'food', 3.0),
-  ]
-  lines = inspection.summary_lines(graph, pairs=2)
-  assert 'nodes: 5, of which 1 without an edge' in lines
-  assert lines[-2].split() == ['4.00', 'wine', 'beer']
-  bars = [line.split()[3] for line in lines if '#' in line]
-  assert sum(map(int, bars)) == graph.num_edges
-  vectors = np.array([[1, 0], [0, 1], [2, 1], [-1, 0], [0, 0]], np.float32)
-  near, cosine = inspection.nearest(vectors, 0, count=2)
-  assert near.tolist() == [2, 1]
-  np.testing.assert_allclose(cosine, [2 / 5**0.5, 0], atol=1e-6)
-  lines = inspection.neighbour_lines(
-    graph, 0, vectors={'before': vectors, 'after': -vectors}, count=2
-  )
-  assert lines[1].split() == ['by', 'edge', 'weight', 'before', 'after']
-  assert lines[2].split()[:4] == ['beer', '4.00', 'beer', '0.894']
-  with pytest.raises(errors.UserError, match=r'near: wine'):
-    inspection.node_of(graph, 'wines')
-
-
-def test_a_picture_is_drawn_and_its_mistakes_are_one_line(tmp_path):
-  pytest.importorskip('matplotlib')
-  for node in (0, 3):
-    path = tmp_path / f'{node}.png'
-    picture.draw_neighbourhood(_graph(), node, path)
-    assert path.read_bytes().startswith(b'\x89PNG')
-  with pytest.raises(errors.UserError, match="'car' has no edge to draw"):
-    picture.draw_neighbourhood(_graph(), 4, tmp_path / 'car.png')
-  for name in ('none/x.png', 'x.nonsense'):
-    with pytest.raises(errors.UserError, match='--plot='):
-      picture.draw_neighbourhood(_graph(), 0, tmp_path / name)
-
-
-def test_a_missing_matplotlib_is_one_line(tmp_path, monkeypatch):
-  monkeypatch.setitem(sys.modules, 'matplotlib.figure', None)
-  with pytest.raises(errors.UserError, match=r'morning_jax\[report\]'):
-    picture.draw_neighbourhood(_graph(), 0, tmp_path / 'x.png')
-
-
-def test_edges_are_held_out_and_told_apart():
-  rng = np.random.default_rng(0)
-  low, high = np.triu_indices(20, 1)
-  group = np.arange(20) % 2
-  pick = group[low] == group[high]
-  whole = attribute_graph.AttributeGraph(
-    np.arange(20).astype(str),
-    np.stack([low[pick], high[pick]], 1).astype(np.int32),
-    np.ones(pick.sum(), np.float32),
-  )
-  split = link_prediction.hold_out_edges(whole, share=0.2, seed=1)
-  edges = {tuple(e) for e in whole.edges_Ex2.tolist()}
-  left = {tuple(e) for e in split.graph.edges_Ex2.tolist()}
-  held = {tuple(e) for e in split.held_out_Ex2.tolist()}
-  others = {tuple(e) for e in split.non_edges_Ex2.tolist()}
-  assert left | held == edges and not left & held
-  assert len(held) == len(others) == 18 and not others & edges
-  assert all(i < j for i, j in others)
-  groups = np.eye(2, dtype=np.float32)[group]
-  assert link_prediction.edge_auc(groups, split) == 1.0
-  assert link_prediction.edge_auc(np.ones((20, 2)), split) == 0.5
-  noise = rng.normal(size=(20, 40))
-  assert 0.2 < link_prediction.edge_auc(noise, split) < 0.8

@@ -78,7 +78,9 @@ def start(tpu, *args: str) -> subprocess.Popen[str]:
   )
 
 
-def pod(tpu, *args: str, timeout: float = 60) -> tuple[int, str, str]:
+def pod(
+  tpu, *args: str, timeout: float = runs.PATIENCE
+) -> tuple[int, str, str]:
   process = start(tpu, *args)
   stdout, stderr = process.communicate(timeout=timeout)
   return process.returncode, stdout, stderr
@@ -133,7 +135,7 @@ def test_an_end_that_takes_long_does_not_meet_the_next_start(tpu):
 
 
 def test_a_number_from_before_a_reboot_ends_nothing(tpu):
-  bystander = subprocess.Popen(['sleep', '100'], start_new_session=True)
+  bystander = subprocess.Popen(['sleep', '10000'], start_new_session=True)
   try:
     record = tpu / '.morning-pod-t-0.pid'
     record.write_text(f'{bystander.pid} another-boot\n')
@@ -145,7 +147,7 @@ def test_a_number_from_before_a_reboot_ends_nothing(tpu):
     record.write_text(f'{bystander.pid} {boot}')
     code, _, stderr = pod(tpu, '--', 'true')
     assert code == 0, stderr
-    assert bystander.wait(timeout=10) == -signal.SIGTERM
+    assert bystander.wait(timeout=runs.PATIENCE) == -signal.SIGTERM
   finally:
     bystander.kill()
     bystander.wait()
@@ -297,12 +299,12 @@ def test_ctrl_c_lets_the_workers_save(tpu):
     ' touch $FAKE/up.$JAX_PROCESS_ID; while :; do sleep 0.1; done'
   )
   process = start(tpu, '--', 'bash', '-c', script)
-  deadline = time.monotonic() + 30
+  deadline = time.monotonic() + runs.PATIENCE
   while not all((tpu / f'up.{w}').exists() for w in '01'):
     assert time.monotonic() < deadline
     time.sleep(0.05)
   process.send_signal(signal.SIGINT)
-  _, stderr = process.communicate(timeout=60)
+  _, stderr = process.communicate(timeout=runs.PATIENCE)
   assert process.returncode == 130, stderr
   assert (tpu / 'saved').read_text().count('saved') == 2
 
@@ -329,7 +331,7 @@ def test_training_survives_the_loss_of_a_worker(tpu, tmp_path):
     time.sleep(0.05)
   record = tpu / '.morning-pod-t-1.pid'
   os.killpg(int(record.read_text().split()[0]), signal.SIGKILL)
-  _, stderr = process.communicate(timeout=400)
+  _, stderr = process.communicate(timeout=runs.PATIENCE)
   assert process.returncode == 0, stderr
   assert 'restart 1 of 20' in stderr
   one = runs.launch(*common, f'--workdir={tmp_path}/one', devices=8)

@@ -62,7 +62,7 @@ def start(folder: pathlib.Path, index: int, work: str):
 def start_two(folder, first: str, second: str):
   """Starts two supervisors, and waits until their children have met."""
   both = start(folder, 0, first), start(folder, 1, second)
-  deadline = time.monotonic() + 60
+  deadline = time.monotonic() + runs.PATIENCE
   while len(list(folder.glob('ready-*'))) < 2:
     assert time.monotonic() < deadline
     time.sleep(0.01)
@@ -71,7 +71,7 @@ def start_two(folder, first: str, second: str):
 
 
 def end(process) -> tuple[int, str]:
-  _, stderr = process.communicate(timeout=60)
+  _, stderr = process.communicate(timeout=runs.PATIENCE)
   # After one that was ended at work there may be an unfinished line.
   return process.returncode, stderr.removeprefix('\n')
 

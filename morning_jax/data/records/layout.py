@@ -1,4 +1,4 @@
-"""How an account's row lies in a record: raw bytes, all of one length."""
+"""How a record stores an account's row: raw bytes, all of one length."""
 
 from __future__ import annotations
 

@@ -93,9 +93,12 @@ def write(
       return  # another process was faster, with the same rows
     reason = getattr(e, 'strerror', None) or ' '.join(str(e).split())
     raise errors.UserError(
-      f"{place}: cannot be written ({reason}); config.data.placement='stream'"
-      ' needs a folder with space for all features: name another'
-      ' config.data.stream_dir'
+      errors.in_file(
+        place,
+        f"cannot be written ({reason[:80]}); config.data.placement='stream'"
+        ' needs a folder with space for all features: name another'
+        ' config.data.stream_dir',
+      )
     ) from e
 
 
@@ -222,10 +225,11 @@ class AccountRecords:
   def _damaged(
     self, path: pathlib.Path, reason: Exception | str
   ) -> errors.UserError:
-    text = ' '.join(str(reason).split())[:160]
+    text = ' '.join(str(reason).split())[:80]
     return errors.UserError(
-      f'{path}: is damaged ({text}); remove {self._path} to have it written'
-      ' again'
+      errors.in_file(
+        path, f'is damaged ({text}); remove its folder to have it written again'
+      )
     )
 
   def __len__(self) -> int:

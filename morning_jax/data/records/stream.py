@@ -60,8 +60,8 @@ class _Loaded:
 class WaitClock:
   """Measures the share of training that passes in waiting for input.
 
-  The clock runs from where input is first asked for until the device's results
-  are in, and stands still while a model is evaluated or saved.
+  The clock runs from the first request for input until the device's results are
+  in, and is stopped while a model is evaluated or saved.
 
   Attributes:
     waited: seconds of waiting.
@@ -98,7 +98,7 @@ class WaitClock:
     return waited / passed
 
   def summary(self) -> str:
-    """Says how much of the training was waiting."""
+    """Returns a line with the share of training that was waiting."""
     share = self.waited / self.trained if self.trained else 0.0
     return (
       f'waited {share:.1%} of the time for input ({self.waited:.1f} of'
@@ -162,7 +162,7 @@ class Stream:
     Args:
       step: its first step. Any step will do; the one where the last dispatch
         ended is loaded already.
-      stop: the step where it ends, as `next_stop` says.
+      stop: the step where it ends, as `next_stop` returns it.
 
     Returns:
       A batch of global arrays with one more axis in front, the steps.
@@ -236,7 +236,7 @@ class Stream:
     return _Loaded(rows=rows, brands=brands, influencers=influencers)
 
   def _sharding(self, count: int) -> NamedSharding:
-    """Returns how the rows of batches lie on the mesh, [S, count, ...]."""
+    """Returns the sharding of the rows of batches, [S, count, ...]."""
     # Host arrays have no uneven shares; the step makes them.
     if count % self._mesh.shape[sharding_lib.DATA]:
       return sharding_lib.replicated(self._mesh)

@@ -1,7 +1,7 @@
-"""What the accounts of the embedded world are like, and what shows of it.
+"""What the accounts of the embedded world are like, and what they show.
 
 Interests are latent; images, topics and attributes are noisy readings of them,
-made by one map for brands and influencers alike.
+made by the same map for brands and influencers.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ _WORDINGS = [
 _WORDINGS_PER_CONCEPT = 11
 _CONCEPT_SHARPNESS = 12.0
 _LEVEL = 1e-6  # keeps a logarithm finite
-# There are words for so many.
+# As many as there are combinations of words.
 MAX_ATTRIBUTES = len(_WORDINGS) * len(_CONCEPTS)
 
 

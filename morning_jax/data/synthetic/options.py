@@ -17,7 +17,7 @@ What makes the world hard in the way the published data are:
   other through the category, so every perspective adds to the others.
 * An attribute is a concept in one of several wordings ('coffee fan', 'coffee
   blogger'). An account uses one wording of a concept, so wordings of one
-  concept never stand together in one account and many are rare. What ties them
+  concept never occur together in one account and many are rare. What ties them
   together are their neighbours in the co-occurrence graph.
 """
 
@@ -35,13 +35,13 @@ class World:
     categories: number of brand categories.
     brands_per_category: brands of each, over all splits.
     test_per_category: test brands of each.
-    extra_test: the last so many categories have one test brand more.
+    extra_test: number of categories, the last ones, with one more test brand.
     valid_per_category: validation brands of each; the rest is for training.
     influencers: number of influencers; each has at least one positive.
     brands_per_influencer: relative numbers of influencers who work for 1, 2,
       ... brands.
-    max_positives: the busiest brand has about so many.
-    shared_names: so many influencers bear the name of a brand.
+    max_positives: number of positives of the busiest brand, about.
+    shared_names: number of influencers that have the name of a brand.
     objects: object classes of an image.
     scenes: scene classes of an image; an image feature is both, concatenated.
     content_topics: topics of captions.
@@ -57,7 +57,7 @@ class World:
     audience_weight: the same for the audience.
     attribute_weight: the same for attributes.
     category_share: share of an interest's variance that its category explains.
-    missing: share of accounts that lack a feature, for each feature anew.
+    missing: share of accounts that lack a feature, drawn for each feature.
   """
 
   seed: int = 0

@@ -1,7 +1,7 @@
 """The embedded world: a seeded data set with a known ceiling (DESIGN).
 
-`synthetic_world` says what the world is like, `synthetic_features` makes what
-its accounts show; here are the pairs, the splits, the names and the whole.
+`options` describes the world, `features` makes what its accounts show; here are
+the pairs, the splits, the names and the whole.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _cooperations(
 
 
 def _splits(rng: np.random.Generator, world: world_options.World) -> np.ndarray:
-  """Draws the split of every brand; brands stand category by category."""
+  """Draws the split of every brand; brands are ordered by category."""
   splits = np.full((world.categories, world.brands_per_category), 'train')
   for category in range(world.categories):
     test = world.test_per_category

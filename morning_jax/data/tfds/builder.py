@@ -140,7 +140,7 @@ class BrandMicroInfluencer(tfds.core.GeneratorBasedBuilder):
         doc='Where an influencer was found. Evaluation only.'
       ),
       'followers': scalar(np.int64, doc='Number of followers.'),
-      'biography': text(doc='What the account says of itself.'),
+      'biography': text(doc='How the account describes itself.'),
       'attributes': _array(
         None, np.int64, "The account's attributes: indices, ascending."
       ),
@@ -170,7 +170,7 @@ class BrandMicroInfluencer(tfds.core.GeneratorBasedBuilder):
     )
 
   def is_current(self) -> bool:
-    """Tells whether the prepared copy was made from the world of now."""
+    """Tells whether the prepared copy was made from the present world."""
     fingerprint = self.builder_config.fingerprint
     return self.info.metadata.get('fingerprint') == fingerprint
 

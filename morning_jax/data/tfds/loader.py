@@ -28,23 +28,26 @@ def _check_name(name: str) -> str:
   known = [c.name for c in builder_lib.BrandMicroInfluencer.BUILDER_CONFIGS]
   if builder != builder_lib.NAME:
     raise errors.UserError(
-      f'{name[:80]}: no such data set; known are {builder_lib.NAME}/'
+      f'{errors.quoted(name)}: no such data set; known are {builder_lib.NAME}/'
       + f' and {builder_lib.NAME}/'.join(known)
     )
   config = config or known[0]
   if config not in known:
     near = difflib.get_close_matches(config, known) or known
     raise errors.UserError(
-      f'{name[:80]}: {builder_lib.NAME} has no such configuration (near:'
-      f' {", ".join(near)})'
+      f'{errors.quoted(name)}: no such configuration of {builder_lib.NAME}'
+      f' (near: {", ".join(near)})'
     )
   return config
 
 
 def _damaged(folder: pathlib.Path, why: str) -> errors.UserError:
   return errors.UserError(
-    f'{folder}: the prepared copy is damaged ({why}); remove that folder to'
-    ' have it prepared again'
+    errors.in_file(
+      folder,
+      f'the prepared copy is damaged ({why[:80]}); remove that folder to have'
+      ' it prepared again',
+    )
   )
 
 
@@ -120,14 +123,19 @@ def load(
     # If another process was first, its copy is as good.
     if not (where / 'dataset_info.json').exists():
       raise errors.UserError(
-        f'{where}: cannot be written ({_reason(e)}); name another data_dir'
+        errors.in_file(
+          where, f'cannot be written ({_reason(e)}); name another data_dir'
+        )
       ) from e
   with _damage_is_reported(where):
     builder = builder_lib.BrandMicroInfluencer(data_dir=root, config=config)
     if not builder.is_current():
       raise errors.UserError(
-        f'{where}: another process has just prepared another world there; name'
-        ' another data_dir'
+        errors.in_file(
+          where,
+          'another process has just prepared another world there; name another'
+          ' data_dir',
+        )
       )
     return _read(builder)
 

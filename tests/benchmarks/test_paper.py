@@ -1,0 +1,12 @@
+"""The paper's recipe."""
+
+import dataclasses
+
+from morning_jax.benchmarks import registry
+from tests.benchmarks import quick
+
+
+def test_an_epoch_has_no_more_pieces_than_steps():
+  options = dataclasses.replace(quick.QUICK, repeats=300)
+  figure, _ = registry.BENCHMARKS['paper'](options, quick.RATES)
+  assert figure.parameters['steps'] == 211
