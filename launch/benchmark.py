@@ -16,13 +16,12 @@ Benchmarks:
   all         one after the other
 
 The comparisons need `pip install 'morning_jax[benchmark]'`; without it, the
-rest is measured. What a limit is stands in docs/benchmarks.md.
+rest is measured. docs/benchmarks.md says what the limits are.
 """
 
 from __future__ import annotations
 
-import json
-import pathlib
+import tempfile
 from typing import Any
 
 from absl import flags
@@ -33,6 +32,7 @@ from morning_jax.benchmarks import registry
 from morning_jax.benchmarks import report
 from morning_jax.benchmarks import scaling
 from morning_jax.core import errors
+from morning_jax.core import files
 from morning_jax.reporting import console
 
 _DEFAULT = harness.Options()
@@ -64,6 +64,7 @@ _FOLDER = flags.DEFINE_string(
   ' unset. Example: --folder=/mnt/disk',
 )
 _MOST = 2**31 - 1
+_MOST_DEVICES = 1024
 _NUMBERS = {
   name: flags.DEFINE_integer(name, None, text, lower_bound=1, upper_bound=_MOST)
   for name, text in {
@@ -105,17 +106,16 @@ _QUICK_SIZES: dict[str, Any] = {
 
 
 def _integers(name: str, words: list[str]) -> tuple[int, ...]:
-  if not words or not all(w.isdecimal() and int(w) for w in words):
-    raise errors.UserError(
-      f'--{name}={",".join(words)}: is no list of whole numbers above 0'
-    )
-  values = tuple(map(int, words))
   least = scaling.LEAST_ACCOUNTS if name == 'accounts' else 1
-  if min(values) < least or max(values) > _MOST:
-    raise errors.UserError(
-      f'--{name}={",".join(words)}: is not in {least}..{_MOST}'
-    )
-  return values
+  most = _MOST_DEVICES if name == 'devices' else _MOST
+  for word in words:
+    # Python refuses to read numbers of thousands of digits.
+    number = int(word) if word.isdecimal() and len(word) < 20 else -1
+    if not least <= number <= most:
+      raise errors.UserError(
+        f'--{name}: {word[:80]!r} is no whole number of {least}..{most}'
+      )
+  return tuple(map(int, words))
 
 
 def _options() -> harness.Options:
@@ -126,8 +126,14 @@ def _options() -> harness.Options:
   for name, words in _LISTS.items():
     if words.value is not None:
       sizes[name] = _integers(name, words.value)
-  if _FOLDER.value and not pathlib.Path(_FOLDER.value).is_dir():
-    raise errors.UserError(f'--folder={_FOLDER.value}: no such folder')
+  if _FOLDER.value:
+    try:
+      with tempfile.TemporaryFile(dir=_FOLDER.value):
+        pass
+    except OSError as e:
+      raise errors.UserError(
+        f'--folder={_FOLDER.value}: {e.strerror or e}'
+      ) from None
   return harness.Options(
     quick=_QUICK.value,
     bundle=_BUNDLE.value,
@@ -146,9 +152,10 @@ def main(argv: list[str]) -> None:
     )
   names = registry.choose(argv[1])
   options = _options()
-  command_line.check_output_file('json', _JSON.value)
+  command_line.check_output_files(json=_JSON.value)
   rates, figures = registry.run(names, options)
   records: dict[str, list[dict[str, Any]]] = {}
+  unwritten: OSError | None = None
   for figure in figures:
     record = registry.as_json(figure, rates)
     records.setdefault(figure.name, []).append(record)
@@ -156,12 +163,19 @@ def main(argv: list[str]) -> None:
     if _JSON.value:
       # After every figure: a long run that ends early leaves what it has.
       everything = [r for of_one in records.values() for r in of_one]
-      text = json.dumps(everything, indent=2) + '\n'
-      pathlib.Path(_JSON.value).write_text(text, 'utf-8')
+      try:
+        files.write_json(_JSON.value, everything)
+        unwritten = None
+      except OSError as e:
+        unwritten = e
   for name, of_one in records.items():
     if name == names[0]:
       console.say(report.of_machine(of_one[0]))
     console.say(f'\n{name}\n{report.of_figures(of_one)}')
+  if unwritten:
+    raise errors.UserError(
+      f'--json={_JSON.value}: {unwritten.strerror or unwritten}'
+    )
 
 
 if __name__ == '__main__':

@@ -1,33 +1,50 @@
-"""How every launcher starts: flags, configuration, errors in one line.
+"""How every launcher starts and ends: flags, errors in one line, exit codes.
 
-A mistake of the user ends in one line on stderr and exit code 2; what may pass
-when run again, in one line and 1; `--help` ends with 0, as does a run that was
-stopped by SIGTERM after it saved.
-"""
+| code | what it says |
+| --- | --- |
+| 0 | done; or stopped by SIGTERM, with what is done so far stored, and said how to go on; or `--help` |
+| 1 | a bug, with its traceback; of `launch.compile`, that a step does not fit; or the reader of stdout went away |
+| 2 | a mistake that the user can mend, in one line |
+| 75 | a failure that may pass when the same command is run again, in one line: a mount, a connection, another process that is gone |
+| 130 | stopped by Ctrl-C, in one line |
+
+`launch/pod.sh` starts a command again for every code but 0 and 2. SIGTERM is
+what a machine that is taken away sends: training, cross-validation and
+comparisons store what they have and end with 0. The other commands have nothing
+to store, and are ended by it as any program is.
+"""  # noqa: E501
 
 from __future__ import annotations
 
 from collections.abc import Callable
-import difflib
 import functools
 import os
 import pathlib
-import runpy
+import signal
 import sys
+import traceback
+from types import FrameType
 from typing import Any, NoReturn
 
 from absl import app
 from absl import flags
 from absl import logging
 import jax
-from ml_collections import config_flags
 
+import launch
+from launch import config_file
+from launch import devices
+from launch import standard_streams
+from launch import supervised
 from launch import system_errors
 from morning_jax.core import errors
+from morning_jax.core import files
 
-DEFAULT_CONFIG = str(
-  pathlib.Path(__file__).resolve().parent.parent / 'configs' / 'morning.py'
-)
+MISTAKE = 2
+TRY_AGAIN = 75
+_LONGEST = 300  # of an error's line
+
+define_config = config_file.define_config
 
 _COMPILATION_CACHE = flags.DEFINE_string(
   'compilation_cache',
@@ -37,109 +54,35 @@ _COMPILATION_CACHE = flags.DEFINE_string(
 )
 
 
-def define_config() -> flags.FlagHolder:
-  """Defines `--config`; `run` fills in the default configuration."""
-  return config_flags.DEFINE_config_file(
-    'config',
-    None,
-    'Configuration file; a variant follows a colon: configs/morning.py:smoke.'
-    ' Any field can be overridden: --config.train.epochs=5. The default recipe'
-    ' if unset.',
-    lock_config=True,
-  )
-
-
-def _load_config(path: str) -> Any:
-  file, _, variant = path.partition(':')
-  if not pathlib.Path(file).is_file():
-    raise errors.UserError(f'--config={path}: no such file {file}')
-  try:
-    get_config = runpy.run_path(file)['get_config']
-    return get_config(variant) if variant else get_config()
-  except KeyError:
-    raise errors.UserError(f'--config={path}: defines no get_config') from None
-  except (ValueError, SyntaxError) as e:
-    raise errors.UserError(f'--config={path}: {e}') from None
-
-
-def _with_config_first(argv: list[str]) -> list[str]:
-  """Puts `--config` before its overrides, and checks their names.
+def check_output_files(**paths: str | None) -> None:
+  """Tries, before the work, whether its results can be written.
 
   Args:
-    argv: the command line.
-
-  Returns:
-    The command line with the configuration file's flag in front.
+    **paths: flag -> the file that it names, if any.
 
   Raises:
-    UserError: no such file, variant or field; lists near names of a field.
+    UserError: one can't be written, something else than a file is there, or two
+      flags name the same file.
   """
-  path, rest = DEFAULT_CONFIG, []
-  words = iter(argv[1:])
-  for word in words:
-    name, equals, value = word.partition('=')
-    if name in ('--config', '-config'):
-      path = value if equals else next(words, '')
-    else:
-      rest.append(word)
-  fields = _flat(_load_config(path).to_dict())
-  known = list(fields)
-  rest = [_with_names_quoted(word, fields) for word in rest]
-  for word in rest:
-    name = word.partition('=')[0].lstrip('-')
-    name = name.removeprefix('no') if name.startswith('noconfig.') else name
-    field = name.removeprefix('config.')
-    if field != name and field not in known:
-      ends = {k.rpartition('.')[2]: k for k in known}
-      near = difflib.get_close_matches(field, known, n=3)
-      last = difflib.get_close_matches(field.rpartition('.')[2], ends, n=2)
-      near += [ends[k] for k in last if ends[k] not in near]
-      hint = f'; near: {", ".join(near)}' if near else ''
+  flag_of: dict[str, str] = {}
+  for flag, path in paths.items():
+    if not path:
+      continue
+    file = pathlib.Path(path)
+    try:
+      if not file.absolute().parent.is_dir():
+        raise errors.UserError(f'--{flag}={path}: its folder does not exist')
+      if file.exists() and not file.is_file():  # a folder, or a device
+        raise errors.UserError(f'--{flag}={path}: is no file')
+      files.check_writable(file)
+    except (OSError, ValueError) as e:
+      reason = getattr(e, 'strerror', None) or e
+      raise errors.UserError(f'--{flag}={path}: {reason}') from None
+    other = flag_of.setdefault(os.path.realpath(file), flag)
+    if other != flag:
       raise errors.UserError(
-        f'--{name}: the configuration has no field {field!r}{hint}'
+        f'--{flag}={path}: is the file that --{other} names too'
       )
-  return [argv[0], f'--config={path}', *rest]
-
-
-def _with_names_quoted(word: str, fields: dict[str, Any]) -> str:
-  """Turns `--config.field=a,b` into a tuple of names, where names belong.
-
-  ml_collections would take `a,b` for one name.
-  """
-  name, equals, value = word.partition('=')
-  default = fields.get(name.lstrip('-').removeprefix('config.'))
-  of_names = isinstance(default, tuple) and all(
-    isinstance(x, str) for x in default
-  )
-  if not (equals and of_names and value) or set(value) & set('\'"()[]'):
-    return word
-  names = tuple(x.strip() for x in value.split(',') if x.strip())
-  return f'{name}={names!r}'
-
-
-def _flat(fields: dict[str, Any], prefix: str = '') -> dict[str, Any]:
-  out: dict[str, Any] = {}
-  for name, value in fields.items():
-    if isinstance(value, dict):
-      out.update(_flat(value, f'{prefix}{name}.'))
-    else:
-      out[prefix + name] = value
-  return out
-
-
-def check_output_file(flag: str, path: str | None) -> None:
-  """Checks, before the work, that its result can be written to a file.
-
-  Raises:
-    UserError: there is no such folder, or something else than a file is there.
-  """
-  if not path:
-    return
-  file = pathlib.Path(path)
-  if not file.absolute().parent.is_dir():
-    raise errors.UserError(f'--{flag}={path}: its folder does not exist')
-  if file.exists() and not file.is_file():  # a folder, or a device
-    raise errors.UserError(f'--{flag}={path}: is no file')
 
 
 def _keep_programs(folder: str) -> None:
@@ -150,13 +93,12 @@ def _keep_programs(folder: str) -> None:
   """
   try:
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-    writable = os.access(folder, os.W_OK)
-  except OSError:
-    writable = False
-  if not writable:
+    files.check_writable(pathlib.Path(folder, 'program'))
+  except OSError as e:
     raise errors.UserError(
-      f'--compilation_cache={folder}: is no folder that can be written'
-    )
+      f'--compilation_cache={folder}: is no folder that can be written:'
+      f' {e.strerror or e}'
+    ) from None
   jax.config.update('jax_compilation_cache_dir', folder)
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
 
@@ -166,8 +108,25 @@ def _is_told_twice(record: Any) -> bool:
   return bool(record.exc_info) and 'orbax' in record.pathname
 
 
-def _fail(message: str, *, code: int = 2) -> NoReturn:
-  print(f'error: {" ".join(message.split())}', file=sys.stderr, flush=True)
+def _one_line(text: str) -> str:
+  """Returns text without line ends, control characters and lone surrogates."""
+  line = ' '.join(text.split())
+  if not line.isprintable():
+    line = ''.join(
+      c
+      if c.isprintable()
+      else c.encode('unicode_escape', 'backslashreplace').decode()
+      for c in line
+    )
+  if len(line) > _LONGEST:
+    line = f'{line[: _LONGEST - 105]} ... {line[-100:]}'
+  return line
+
+
+def _fail(message: str, *, code: int = MISTAKE) -> NoReturn:
+  line = _one_line(message)
+  print(_one_line(f'error: {line}'), file=sys.stderr, flush=True)
+  supervised.leave(code, line)
   sys.exit(code)
 
 
@@ -176,37 +135,82 @@ def _fail_for_system(error: Exception) -> None:
   found = system_errors.explain(error)
   if found is not None:
     line, code = found
-    print(f'error: {line}', file=sys.stderr, flush=True)
+    if code != MISTAKE:
+      code = TRY_AGAIN
+    print(_one_line(f'error: {line}'), file=sys.stderr, flush=True)
+    supervised.leave(code, _one_line(line))
     # What is still open would fail once more, each with a traceback.
-    os._exit(code)
-
-
-def _give_up_stdout() -> None:
-  """Where stdout can't be written, drops what is left for the end."""
-  try:
-    sys.stdout.flush()
-  except OSError:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    supervised.end(code)
 
 
 def _parse_flags(argv: list[str], *, arguments: int = 0) -> list[str]:
   asks_for_help = any(word.startswith(('--help', '-help')) for word in argv)
   try:
+    for word in argv:
+      _check_word(word)
     if 'config' in flags.FLAGS and not asks_for_help:
-      argv = _with_config_first(argv)
+      argv = config_file.complete(argv)
     rest = flags.FLAGS(argv)
   except SystemExit:
     sys.exit(0)  # --help
   except errors.UserError as e:
     _fail(str(e))
-  except (flags.Error, AttributeError, TypeError, ValueError, KeyError) as e:
-    _fail(f'in the flags: {e.args[0] if e.args else e}; --help shows examples')
+  except Exception as e:  # of absl, ml_collections and their parsers
+    text = e.args[0] if e.args else repr(e)
+    _fail(f'in the flags: {text}; --help shows examples')
   if len(rest) > 1 + arguments:
     _fail(
       f'in the flags: unexpected argument {rest[1 + arguments]!r}; every'
       ' option has the form --name=value'
     )
+  for name in flags.FLAGS:
+    flag = flags.FLAGS[name]
+    if flag.present and flag.value in ('', [], ()):
+      _fail(f'--{name}=: is empty; leave the flag out for its default')
   return rest
+
+
+def _check_word(word: str) -> None:
+  """Checks that a word of the command line is text.
+
+  Raises:
+    UserError: it can't be written into a file or a path.
+  """
+  try:
+    word.encode()
+  except UnicodeEncodeError:
+    shown = os.fsencode(word).decode(errors='backslashreplace')
+    raise errors.UserError(f'in the flags: {shown} is not UTF-8') from None
+  if '\0' in word:
+    raise errors.UserError(f'in the flags: {word} holds a NUL')
+
+
+class _CtrlC:
+  """Raises KeyboardInterrupt at the first Ctrl-C, and ends at the second."""
+
+  def __init__(self) -> None:
+    self.said = False
+    # Where it is ignored, as in the background of a script, it stays so.
+    if signal.getsignal(signal.SIGINT) in (
+      signal.default_int_handler,
+      launch.end_at_once,
+    ):
+      signal.signal(signal.SIGINT, self._first)
+
+  def _first(self, number: int, frame: FrameType | None) -> None:
+    del number, frame
+    self.end_at_the_next()
+    raise KeyboardInterrupt
+
+  def end_at_the_next(self) -> None:
+    """Has the next Ctrl-C end the process, whatever it cleans up."""
+    if callable(signal.getsignal(signal.SIGINT)):
+      signal.signal(signal.SIGINT, self._end)
+
+  def _end(self, number: int, frame: FrameType | None) -> None:
+    if self.said:
+      os._exit(130)
+    launch.end_at_once(number, frame)
 
 
 def run(
@@ -219,32 +223,46 @@ def run(
       printed as one line: an `errors.UserError`, and an OSError that names a
       path or a disk that can't be used, with exit code 2; an
       `errors.TransientError`, and an OSError of a mount or a connection, with
-      1. Any other exception keeps its traceback.
+      75. Any other exception keeps its traceback.
     arguments: how many words without `--` there may be.
   """
 
   def guarded(argv: list[str]) -> int | None:
+    ctrl_c = _CtrlC()
     try:
+      devices.look_for_present_ones()
       if _COMPILATION_CACHE.value:
         _keep_programs(_COMPILATION_CACHE.value)
       code = main(argv)
       sys.stdout.flush()  # here, where it can fail in one line
+      ctrl_c.end_at_the_next()
       return code
     except errors.UserError as e:
       _fail(str(e))
     except errors.TransientError as e:
-      _fail(str(e), code=1)
+      _fail(str(e), code=TRY_AGAIN)
     except KeyboardInterrupt:
-      print('stopped from the keyboard', file=sys.stderr)
+      ctrl_c.said = True
+      print('stopped from the keyboard', file=sys.stderr, flush=True)
+      supervised.leave(130, 'stopped from the keyboard')
       sys.exit(130)
     except BrokenPipeError:  # the reader of a pipe went away
-      _give_up_stdout()
+      standard_streams.give_up(sys.stdout)
+      supervised.leave(1, 'the reader of its stdout went away')
       return 1
     except Exception as e:
-      _give_up_stdout()
+      standard_streams.give_up(sys.stdout)
+      supervised.wait_for_news()
       _fail_for_system(e)
+      if supervised.is_active():
+        traceback.print_exc()
+        supervised.leave(1, _one_line(f'{type(e).__name__}: {e}'))
       raise
 
+  try:
+    standard_streams.prepare()
+  except errors.UserError as e:
+    _fail(str(e))
   logging.set_verbosity(logging.ERROR)
   logging.use_absl_handler()
   logging.get_absl_handler().addFilter(lambda r: not _is_told_twice(r))

@@ -8,7 +8,8 @@ Examples:
 
 It writes tables with 95 % intervals and paired differences from MORNING as
 text, CSV, Markdown and LaTeX. Started again on the same --workdir, it goes on
-where it stopped.
+where it stopped. SIGTERM ends it with code 0, Ctrl-C with 130; what is finished
+is stored.
 
 Without --bundle it compares on the embedded world, which takes about an hour on
 two cores: morning-paper and morning-release take small batches, and their cost
@@ -19,8 +20,6 @@ reckoned for a bundle of some hundred brands, and too short for larger data.
 from __future__ import annotations
 
 import datetime
-import signal
-import sys
 
 from absl import flags
 
@@ -30,7 +29,9 @@ from morning_jax.comparison import compare
 from morning_jax.data import dataset as dataset_lib
 from morning_jax.data.bundle import bundle
 from morning_jax.reporting import console
+from morning_jax.training import termination
 
+_MOST = 10_000  # repetitions or folds; each is a training
 _BUNDLE = flags.DEFINE_string(
   'bundle',
   None,
@@ -44,19 +45,27 @@ _METHODS = flags.DEFINE_list(
   ' Example: --methods=similarity,lambdamart,morning',
 )
 _FOLDS = flags.DEFINE_integer(
-  'folds', 5, 'Folds of a repetition. Example: --folds=10'
+  'folds',
+  5,
+  'Folds of a repetition. Example: --folds=10',
+  lower_bound=2,
+  upper_bound=_MOST,
 )
 _SEEDS = flags.DEFINE_integer(
   'seeds',
   3,
-  'Repetitions: each deals the folds anew and seeds the methods.'
+  'Repetitions: each splits the brands into other folds and seeds the methods.'
   ' Example: --seeds=1',
+  lower_bound=1,
+  upper_bound=_MOST,
 )
 _COSTLY_SEEDS = flags.DEFINE_integer(
   'costly_seeds',
   1,
   'Repetitions of methods whose training takes long (morning-paper,'
   ' morning-release). Example: --costly_seeds=3',
+  lower_bound=1,
+  upper_bound=_MOST,
 )
 _CURVES = flags.DEFINE_list(
   'curves',
@@ -69,6 +78,8 @@ _JOBS = flags.DEFINE_integer(
   None,
   'Trainings at a time, a single-threaded process each; 0 for none beside this'
   ' one; as many as there are cores if unset. Example: --jobs=2',
+  lower_bound=0,
+  upper_bound=_MOST,
 )
 _WORKDIR = flags.DEFINE_string(
   'workdir',
@@ -78,40 +89,23 @@ _WORKDIR = flags.DEFINE_string(
 )
 
 
-class _Stopped(BaseException):
-  """A signal asks for the end; its number is the argument."""
-
-
-def _stop(number: int, frame: object) -> None:
-  del frame
-  raise _Stopped(number)
-
-
-def main(argv: list[str]) -> int | None:
-  """Runs the job that the flags name; returns 128 + a signal that ended it."""
+def main(argv: list[str]) -> None:
+  """Runs the job that the flags name."""
   del argv
   now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
   workdir = _WORKDIR.value or f'runs/comparison-{now}'
-  # Where Ctrl-C is ignored, as in the background of a script, it stays so.
-  stops = [
-    s
-    for s in (signal.SIGINT, signal.SIGTERM)
-    if signal.getsignal(s) != signal.SIG_IGN
-  ]
+  go_on = (
+    'stopped; what is finished is stored: go on with the same flags and'
+    f' --workdir={workdir}'
+  )
   try:
-    for number in stops:
-      signal.signal(number, _stop)
-    _compare(workdir)
-  except _Stopped as e:
-    for number in stops:
-      signal.signal(number, signal.SIG_IGN)  # the end has begun
-    print(
-      'stopped; what is finished is kept: go on with the same flags and'
-      f' --workdir={workdir}',
-      file=sys.stderr,
-    )
-    return 128 + int(e.args[0])
-  return None
+    with termination.raised():
+      _compare(workdir)
+  except termination.Stopped:
+    console.say(go_on)
+  except KeyboardInterrupt:
+    console.say(go_on)
+    raise
 
 
 def _compare(workdir: str) -> None:

@@ -7,13 +7,13 @@ the first process is, how many there are and which one this is.
 
 from __future__ import annotations
 
-import glob
-import importlib.util
 import os
 
 from absl import flags
 import jax
 
+from launch import devices
+from launch import supervised
 from morning_jax.core import errors
 
 _WITH = flags.DEFINE_enum(
@@ -41,6 +41,7 @@ _INDEX = flags.DEFINE_integer(
 # one is believed to be alive.
 _SHUTDOWN_SECONDS = 30
 _HEARTBEAT_SECONDS = 60
+_MOST = 2**20  # processes
 
 
 def _number(flag: flags.FlagHolder, variable: str) -> int | None:
@@ -50,22 +51,19 @@ def _number(flag: flags.FlagHolder, variable: str) -> int | None:
   try:
     return int(text)
   except ValueError:
-    raise errors.UserError(f'{variable}={text} is no number') from None
+    raise errors.UserError(f'{variable}={text}: is no number') from None
 
 
 def _on_tpu_vm() -> bool:
   platforms = os.environ.get('JAX_PLATFORMS', '')
-  return (
-    (not platforms or 'tpu' in platforms)
-    and importlib.util.find_spec('libtpu') is not None
-    and bool(glob.glob('/dev/accel[0-9]*') + glob.glob('/dev/vfio/[0-9]*'))
-  )
+  return (not platforms or 'tpu' in platforms) and devices.has_tpu()
 
 
 def join() -> None:
   """Starts `jax.distributed` where there are other processes to join.
 
-  Must run before JAX computes anything.
+  Must run before JAX computes anything. Where there are others, the command is
+  run once more, as the child of a supervisor: see `launch/supervisor.py`.
 
   Raises:
     UserError: only a part of what is needed is given.
@@ -91,6 +89,8 @@ def join() -> None:
     _check(address, count, index)
   elif _WITH.value == 'auto' and not _on_tpu_vm():
     return
+  if count != 1:
+    supervised.start()
   try:
     jax.distributed.initialize(
       coordinator_address=address,
@@ -110,13 +110,17 @@ def join() -> None:
       f'can not join the other processes: {str(e).splitlines()[0]};'
       ' --distributed=off runs alone'
     ) from None
+  supervised.joined(address.rpartition(':')[0].strip('[]') if address else None)
 
 
 def _check(address: str, count: int, index: int) -> None:
   host, _, port = address.rpartition(':')
-  if not host or not port.isdigit():
+  is_number = port.isascii() and port.isdecimal() and len(port) < 6
+  if not (host and is_number and 0 < int(port) < 1 << 16):
     raise errors.UserError(f'--coordinator_address={address}: is not HOST:PORT')
-  if count < 1 or not 0 <= index < count:
+  if not 1 <= count <= _MOST:
+    raise errors.UserError(f'--num_processes={count}: is not in 1..{_MOST}')
+  if not 0 <= index < count:
     raise errors.UserError(
       f'--process_id={index} is not in 0..{count - 1} (--num_processes={count})'
     )

@@ -12,7 +12,8 @@ from absl import flags
 
 from launch import command_line
 from launch import distributed
-from morning_jax.checkpoint import workdir as workdir_lib
+from morning_jax.core import files
+from morning_jax.core import multihost
 from morning_jax.evaluation import evaluate
 from morning_jax.evaluation import tables
 from morning_jax.reporting import console
@@ -43,17 +44,18 @@ def main(argv: list[str]) -> None:
   """Runs the job that the flags name."""
   del argv
   distributed.join()
-  command_line.check_output_file('json', _JSON.value)
-  command_line.check_output_file('scores', _SCORES.value)
+  with multihost.raise_together():
+    if multihost.is_first():  # which writes
+      command_line.check_output_files(json=_JSON.value, scores=_SCORES.value)
   results = evaluate.evaluate(
     _WORKDIR.value,
     bundle=_BUNDLE.value,
     wanted_splits=None if _SPLIT.value is None else tuple(_SPLIT.value),
     scores_file=_SCORES.value,
   )
-  if _JSON.value:
-    workdir_lib.write_metrics(_JSON.value, results)
   console.say(tables.of_splits(results))
+  if _JSON.value and multihost.is_first():
+    files.write_json(_JSON.value, results)
 
 
 if __name__ == '__main__':

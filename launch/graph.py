@@ -1,6 +1,6 @@
 """Shows a bundle's attribute graph.
 
-Example:
+Examples:
   python -m launch.graph --bundle=my_bundle
   python -m launch.graph --bundle=my_bundle --neighbours=wine --plot=wine.png
 
@@ -74,9 +74,23 @@ _SAVE_VECTORS = flags.DEFINE_string(
   f' {word2vec_format.BUNDLE_FILE} in the bundle, they are found there.'
   ' Example: --save_vectors=my_bundle/attribute_vectors.txt',
 )
-_P = flags.DEFINE_float('p', 1.0, 'node2vec: return parameter. Example: --p=1')
-_Q = flags.DEFINE_float('q', 1.0, 'node2vec: in-out parameter. Example: --q=1')
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of node2vec. Example: --seed=1')
+_P, _Q = (
+  flags.DEFINE_float(
+    name,
+    1.0,
+    f'node2vec: {text} parameter. Example: --{name}=1',
+    lower_bound=1e-6,
+    upper_bound=1e6,
+  )
+  for name, text in {'p': 'return', 'q': 'in-out'}.items()
+)
+_SEED = flags.DEFINE_integer(
+  'seed',
+  0,
+  'Seed of node2vec. Example: --seed=1',
+  lower_bound=0,
+  upper_bound=2**32 - 1,
+)
 
 
 def _trained_vectors(
@@ -110,19 +124,39 @@ def _vectors(
   vectors = node2vec.node2vec(
     graph, options=options, seed=_SEED.value, progress=True
   )
-  if _SAVE_VECTORS.value:
-    word2vec_format.write_vectors(
-      _SAVE_VECTORS.value, attributes.ids_V.tolist(), vectors
-    )
-    print(f'vectors written to {_SAVE_VECTORS.value}')
   return 'by node2vec', vectors
+
+
+def _check_picture(path: str) -> None:
+  """Checks, before the work, that a picture of this kind can be drawn.
+
+  Raises:
+    UserError: matplotlib is not installed, or does not know the name's ending.
+  """
+  try:
+    from matplotlib.backends import backend_agg
+  except ImportError:
+    raise errors.UserError(
+      "--plot: a picture needs matplotlib: pip install 'morning_jax[report]'"
+    ) from None
+  kinds = backend_agg.FigureCanvasAgg.get_supported_filetypes()
+  ending = pathlib.Path(path).suffix.removeprefix('.')
+  # Without one, it becomes a PNG.
+  if ending and ending.lower() not in kinds:
+    raise errors.UserError(
+      f'--plot={path}: no picture ends in .{ending}; takes'
+      f' {", ".join(sorted(kinds))}'
+    )
 
 
 def main(argv: list[str]) -> None:
   """Prints the graph and, where asked for, neighbours and a picture."""
   del argv
-  command_line.check_output_file('plot', _PLOT.value)
-  command_line.check_output_file('save_vectors', _SAVE_VECTORS.value)
+  command_line.check_output_files(
+    plot=_PLOT.value, save_vectors=_SAVE_VECTORS.value
+  )
+  if _PLOT.value:
+    _check_picture(_PLOT.value)
   dataset = bundle.read_bundle(_BUNDLE.value)
   if _EDGES.value and dataset.attributes is not None:
     graph = edge_list.read_edge_list(_EDGES.value, dataset.attributes)
@@ -143,16 +177,22 @@ def main(argv: list[str]) -> None:
     print(f'note: {note}')
   print('\n'.join(inspection.summary_lines(graph, pairs=_COUNT.value)))
   if node is not None or _SAVE_VECTORS.value:
+    # The cheaper first: it may turn out that there are none.
+    after = _trained_vectors(_WORKDIR.value, graph) if _WORKDIR.value else None
     heading, before = _vectors(dataset.attributes, graph)
     vectors = {heading: before}
-    if _WORKDIR.value:
-      after = _trained_vectors(_WORKDIR.value, graph)
+    if after is not None:
       vectors = {f'{heading}, before training': before, 'after training': after}
     if node is not None:
       lines = inspection.neighbour_lines(
         graph, node, vectors=vectors, count=_COUNT.value
       )
       print('\n'.join(lines))
+    if _SAVE_VECTORS.value:
+      word2vec_format.write_vectors(
+        _SAVE_VECTORS.value, dataset.attributes.ids_V.tolist(), before
+      )
+      print(f'vectors written to {_SAVE_VECTORS.value}')
   if _PLOT.value:
     if node is None:
       strength_V = np.bincount(

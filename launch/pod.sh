@@ -10,15 +10,17 @@
 #     --workdir=/mnt/bucket/runs/mine
 #
 # The command runs in --dir of each worker's home folder; every line it prints
-# carries the worker's number. If a worker fails, what is left of the command on
-# the others is ended and all start again: a run with --workdir on storage that
-# they share goes on from its newest checkpoint.
+# carries the worker's number. What a worker ends with decides what happens:
+#   0                 it is done, or was stopped by SIGTERM and has saved
+#   2                 the command is a mistake: all end, and so does this
+#   75, any other one all are ended and start again; a run with --workdir on
+#                     storage that they share goes on from its newest checkpoint
 #
-# Ends with 0 when all workers have; with 2, at once, when a worker says that the
-# command is a mistake (exit code 2), or gcloud can not describe the TPU; with 75
-# when the TPU is gone (preempted): create it again, then run the same line; with
-# 1 when --restarts are used up, or gcloud fails for long between two of them.
-# Ctrl-C or SIGTERM is passed on to the workers, which save before they stop.
+# Ends with 0 when all workers have; with 2 when a worker has, or gcloud can not
+# describe the TPU; with 75 when the TPU is gone (preempted), also where that
+# stopped the workers well: create it again, then run the same line; with 1 when
+# --restarts are used up, or gcloud fails for long between two of them; with 130
+# after Ctrl-C or SIGTERM, which the workers get too: they save before they stop.
 set -uo pipefail
 
 usage() { sed -n '2,/^set/{s/^# \{0,1\}//;/^set/!p}' "$0"; }
@@ -50,7 +52,8 @@ done
 [ -n "$tpu" ] || fail '--tpu=NAME is missing; launch/pod.sh --help shows an example'
 [ -n "$zone" ] || fail '--zone=ZONE is missing; launch/pod.sh --help shows an example'
 [ $# -gt 0 ] || fail 'no command after --'
-[[ $restarts =~ ^[0-9]+$ ]] || fail "--restarts=$restarts is no number"
+[[ $restarts =~ ^[0-9]{1,9}$ ]] || fail "--restarts=$restarts is no number"
+restarts=$((10#$restarts)) # 08 is no octal number
 command -v gcloud >/dev/null || fail 'gcloud is not installed; see https://cloud.google.com/sdk/docs/install'
 
 where=("$tpu" "--zone=$zone")
@@ -91,7 +94,7 @@ on_worker() {
 
 # On a worker the command is a session of its own: it outlives a lost connection,
 # and whoever comes next can end it by the number in a file of the home folder.
-# The number counts until the worker starts anew.
+# The number counts until the worker is rebooted.
 boot_id=/proc/sys/kernel/random/boot_id
 record() { printf '"$HOME"/%q' ".morning-pod-$tpu-$1.pid"; }
 
@@ -107,8 +110,10 @@ start_command() { # worker, command ...
   local worker=$1 file
   file=$(record "$worker")
   shift
-  printf '%s; cd %q || { echo "error: no folder %s on worker %s; copy the project there first" >&2; exit 2; }; setsid bash -c %q pod %s & wait $!' \
-    "$(end_command "$worker" TERM 5)" "$dir" "$dir" "$worker" \
+  # %q for all that the user wrote: the worker's shell reads it once more.
+  printf '%s; cd -- %q || { printf "%%s\\n" %q >&2; exit 2; }; setsid bash -c %q pod %s & wait $!' \
+    "$(end_command "$worker" TERM 5)" "$dir" \
+    "error: no folder $dir on worker $worker; copy the project there first" \
     "echo \$\$ \$(cat $boot_id) > $file; exec \"\$@\"" "$(printf '%q ' "$@")"
 }
 
@@ -169,7 +174,14 @@ for ((attempt = 0; attempt <= restarts; attempt++)); do
   # An end that is still on its way must not meet the next start.
   for ender in "${enders[@]}"; do wait "$ender"; done
   if [ -n "$stopping" ]; then exit 130; fi
-  if [ "$worst" -eq 0 ]; then exit 0; fi
+  if [ "$worst" -eq 0 ]; then
+    # A TPU that is taken away stops its workers first, and they end well.
+    if answer=$(gcloud compute tpus tpu-vm describe "${where[@]}" --format='value(state)' </dev/null 2>/dev/null) &&
+      [ -n "$answer" ] && [ "$answer" != READY ]; then
+      is_gone "$answer"
+    fi
+    exit 0
+  fi
   if [ "$worst" -eq 2 ]; then exit 2; fi
   [ "$attempt" -lt "$restarts" ] || break
   echo "restart $((attempt + 1)) of $restarts" >&2

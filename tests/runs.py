@@ -129,6 +129,12 @@ def environment(devices: int = 1) -> dict[str, str]:
   }
 
 
+def error_lines(stderr: str) -> list[str]:
+  """The lines of stderr, less notes and progress bars."""
+  lines = [line for line in stderr.split('\n') if line]
+  return [x for x in lines if not x.startswith(('note: ', '\r'))]
+
+
 def slow_but(fast: Collection[str], names: Iterable[str]) -> list[Any]:
   """Parameters of a test, all slow but some: starting processes takes time."""
   return [

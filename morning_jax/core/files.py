@@ -35,10 +35,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
     OSError: it can't be written; nothing is left behind.
   """
   path = pathlib.Path(path)
-  handle, name = tempfile.mkstemp(
-    prefix=_draft_prefix(path), suffix=_DRAFT, dir=path.parent
-  )
-  draft = pathlib.Path(name)
+  handle, draft = _new_draft(path)
   try:
     with os.fdopen(handle, 'wb') as f:
       write(f)
@@ -50,6 +47,36 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
     draft.unlink(missing_ok=True)
     raise
   _sync(path.parent)
+
+
+def check_writable(path: Path) -> None:
+  """Tries what `write_whole` does, and takes it back.
+
+  Args:
+    path: the file; one that is there stays as it is.
+
+  Raises:
+    OSError: it can't be written: a folder or a disk of which nothing is to be
+      had, or a name that is too long.
+  """
+  path = pathlib.Path(path)
+  with contextlib.suppress(FileNotFoundError):
+    path.lstat()  # tells of a name that only a draft's would not exceed
+  handle, draft = _new_draft(path)
+  try:
+    with os.fdopen(handle, 'wb') as f:
+      f.write(bytes(4096))
+      f.flush()
+      os.fsync(f.fileno())
+  finally:
+    draft.unlink(missing_ok=True)
+
+
+def _new_draft(path: pathlib.Path) -> tuple[int, pathlib.Path]:
+  handle, name = tempfile.mkstemp(
+    prefix=_draft_prefix(path), suffix=_DRAFT, dir=path.parent
+  )
+  return handle, pathlib.Path(name)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,7 +8,9 @@ or put to a vote. With a single process everything here costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import contextlib
+import json
 from typing import Any, TypeVar
 import zlib
 
@@ -29,7 +31,7 @@ def is_first() -> bool:
 
 
 def wait_for_all(name: str) -> None:
-  """Waits until every process has reached the same, so named, point."""
+  """Waits until every process has reached the point of this name."""
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(name)
 
@@ -71,6 +73,80 @@ def text_of_first(text: str) -> str:
 def any_of(flag: bool) -> bool:
   """Tells whether the flag is set on any process."""
   return bool(_gather(np.array(flag)).any())
+
+
+def texts(text: str) -> list[str]:
+  """Returns the texts of all processes, in their order."""
+  if jax.process_count() == 1:
+    return [text]
+  own = np.frombuffer(text.encode(errors='surrogateescape'), np.uint8)
+  lengths = _gather(np.array(len(own), np.int32))
+  padded = np.zeros(max(1, int(lengths.max())), np.uint8)
+  padded[: len(own)] = own
+  return [
+    row[:length].tobytes().decode(errors='surrogateescape')
+    for row, length in zip(_gather(padded), lengths, strict=True)
+  ]
+
+
+@contextlib.contextmanager
+def raise_together() -> Iterator[None]:
+  """Raises on all processes what any of them meets in the block.
+
+  A process that raises alone leaves the others waiting for it for ever. All
+  enter such a block and leave it together, so it replaces a `wait_for_all`
+  after it. In the block nothing may be joint: one process would wait there for
+  another that has met its error already.
+
+  Raises:
+    Exception: what this process met, or else what the first that met something
+      did: a UserError, TransientError or OSError as it is there, anything else
+      as a RuntimeError.
+  """
+  failure: Exception | None = None
+  try:
+    yield
+  except Exception as e:
+    failure = e
+  if jax.process_count() > 1:
+    told = texts(json.dumps(None if failure is None else _portable(failure)))
+    for index, text in enumerate(told):
+      if failure is None and text != 'null':
+        failure = _unpacked(index, **json.loads(text))
+  if failure is not None:
+    raise failure
+
+
+def _portable(error: Exception) -> dict[str, Any]:
+  told: dict[str, Any] = {'text': str(error)}
+  if isinstance(error, errors.UserError):
+    told['kind'] = 'user'
+  elif isinstance(error, errors.TransientError):
+    told['kind'] = 'transient'
+  elif isinstance(error, OSError) and error.errno:
+    path = None if error.filename is None else str(error.filename)
+    told |= {'kind': 'system', 'number': error.errno, 'path': path}
+    told['text'] = error.strerror or ''
+  else:
+    told |= {'kind': 'other', 'text': f'{type(error).__name__}: {error}'}
+  return told
+
+
+def _unpacked(
+  index: int,
+  *,
+  kind: str,
+  text: str,
+  number: int = 0,
+  path: str | None = None,
+) -> Exception:
+  if kind == 'user':
+    return errors.UserError(text)
+  if kind == 'transient':
+    return errors.TransientError(text)
+  if kind == 'system':
+    return OSError(number, text, path)
+  return RuntimeError(f'process {index}: {text}')
 
 
 def check_same(values: Mapping[str, str]) -> None:

@@ -293,8 +293,11 @@ def build_graph(
   attributes = dataset.attributes
   if attributes is None:
     raise GraphError(
-      f'{dataset.name}: no attributes, so no attribute graph; attributes.csv'
-      ' and account_attributes.csv are needed'
+      errors.in_file(
+        dataset.name,
+        'no attributes, so no attribute graph; attributes.csv and'
+        ' account_attributes.csv are needed',
+      )
     )
   if stored and attributes.edges_Ex2 is not None:
     assert attributes.weight_E is not None
@@ -308,8 +311,11 @@ def build_graph(
   )
   if not counts_VxV.nnz:
     raise GraphError(
-      f'{dataset.name}: the attribute graph is empty; no two attributes occur'
-      f' together in the {len(training_Px2):,} training positives'
+      errors.in_file(
+        dataset.name,
+        'the attribute graph is empty; no two attributes occur together in the'
+        f' {len(training_Px2):,} training positives',
+      )
     )
   edges_Ex2, weight_E = co_occurrence.edges_of(counts_VxV, eta=eta)
   del counts_VxV

@@ -11,6 +11,7 @@ from morning_jax.core import errors
 
 # Sums and squares of these stay finite in float32.
 _LEAST, _MOST = 1e-15, 1e15
+_NUMBER = re.compile(r'[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?')
 # Two weights are one where rounding to a decimal explains the difference: 0.05,
 # of weights below 1.7 less (0.7 and 0.7071). Counts of the same attributes in
 # two orders differ by more, however large they are: a root has variance 1/8.
@@ -40,16 +41,13 @@ def parse(text: str) -> float:
   Raises:
     ValueError: it is not a positive number of a usable size.
   """
-  try:
-    weight = float(text)
-  except ValueError:
-    weight = float('nan')
+  weight = float(text) if _NUMBER.fullmatch(text) else float('nan')
   if _LEAST <= weight <= _MOST:
     return weight
   problem = f'weight {errors.quoted(text)} is not a positive finite number'
   if 0 < weight < float('inf'):
     problem += f' from {_LEAST:g} to {_MOST:g}'
-  elif re.fullmatch(r'\d*,\d+', text):
+  elif re.fullmatch(r'[0-9]*,[0-9]+', text):
     problem += '; decimals follow a point'
   raise ValueError(problem)
 

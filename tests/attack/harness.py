@@ -3,8 +3,7 @@
 import os
 import random
 
-ROUNDS = int(os.environ.get('ATTACK_ROUNDS', '1'))
-SEED = int(os.environ.get('ATTACK_SEED', '0'))
+SEED = int(os.environ.get('MORNING_ATTACK_SEED', '0'))
 
 LONGEST_LINE = 300
 

@@ -43,7 +43,7 @@ def _ctrl_c_twice(process):
 
 
 STOPS = {
-  'SIGTERM': (subprocess.Popen.terminate, 143),
+  'SIGTERM': (subprocess.Popen.terminate, 0),
   'SIGKILL': (subprocess.Popen.kill, -9),
   'Ctrl-C': (_ctrl_c, 130),
   'Ctrl-C twice': (_ctrl_c_twice, 130),
@@ -72,7 +72,7 @@ def test_no_process_outlives_a_comparison(bundle, tmp_path, name):
     ),
     env=runs.environment(),
     cwd=runs.ROOT,
-    stdout=subprocess.DEVNULL,
+    stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
     start_new_session=True,
@@ -85,15 +85,17 @@ def test_no_process_outlives_a_comparison(bundle, tmp_path, name):
     assert len(_alive(process.pid)) >= 3
     stop(process)
     assert _wait(lambda: not _alive(process.pid), 10), _alive(process.pid)
-    stderr = process.communicate(timeout=5)[1]
+    stdout, stderr = process.communicate(timeout=5)
   finally:
     with contextlib.suppress(ProcessLookupError):
       os.killpg(process.pid, signal.SIGKILL)
   assert process.returncode == code, stderr
   for path in workdir.glob('parts/*/*.json'):
     json.loads(path.read_text())
-  if code > 0:
-    last = stderr.strip().splitlines()[-1]
-    assert last.startswith('stopped; what is finished is kept: go on with')
+  assert 'Traceback' not in stderr
+  if code == 130:
+    assert stderr.splitlines()[-1] == 'stopped from the keyboard'
+  if name in ('SIGTERM', 'Ctrl-C'):
+    last = stdout.splitlines()[-1]
+    assert last.startswith('stopped; what is finished is stored: go on with')
     assert last.endswith(f'--workdir={workdir}')
-    assert 'Traceback' not in stderr

@@ -198,6 +198,7 @@ def test_an_edge_list_is_read_as_text_csv_and_spreadsheet(tmp_path):
     ('0 1 lots\n', "row 1: weight 'lots' is not a positive finite"),
     ('0 1 1\n2 3 1\n\n0 1 2\n', "row 4: the edge from '0' to '1' is already"),
     ('0 1 1,5\n', "row 1: weight '1,5' .*; decimals follow a point"),
+    ('0 1 1_0\n', "row 1: weight '1_0' is not a positive finite"),
     ('0 1 1e39\n', "row 1: weight '1e39' is not a positive finite"),
     ('0 1 1\0\n', 'row 1: holds a NUL character'),
     ('0 1 1\n' + 'x' * 300_000 + ' 1 1\n', r"row 2: attribute 'x{75}\.\.\.'"),

@@ -1,13 +1,20 @@
 """Mistakes end in one line and exit code 2, and nothing is written."""
 
+import errno
 import os
 import shutil
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 
+from launch import command_line
+from launch import config_file
+from launch import devices
+from launch import standard_streams
+from morning_jax.core import errors
 from tests import runs
 
 
@@ -304,7 +311,7 @@ def run_main(body: str, **kwargs):
   return run_script(
     'import errno\n'
     'from launch import command_line\n'
-    'from morning_jax import errors\n'
+    'from morning_jax.core import errors\n'
     f'def main(argv):\n  {body}\n'
     'command_line.run(main)\n',
     **kwargs,
@@ -313,7 +320,7 @@ def run_main(body: str, **kwargs):
 
 RAISED = {
   'a mistake': ("raise errors.UserError('no\\nx')", 2, 'error: no x\n'),
-  'may pass': ("raise errors.TransientError('late')", 1, 'error: late\n'),
+  'may pass': ("raise errors.TransientError('late')", 75, 'error: late\n'),
   'a path': (
     "open('README.md/x', 'w')",
     2,
@@ -326,7 +333,7 @@ RAISED = {
   ),
   'a mount': (
     "raise OSError(errno.ENOTCONN, 'x', '/mnt/b/f')",
-    1,
+    75,
     'error: /mnt/b/f: Transport endpoint is not connected\n',
   ),
   'memory': (
@@ -407,16 +414,16 @@ def test_a_disk_that_is_full_ends_training_in_one_line(bundle, tmp_path):
 
 
 @pytest.mark.parametrize(
-  ('raised', 'code'), [('RuntimeError', 1), ('ValueError', 2)]
+  ('raised', 'code'), [('RuntimeError', 75), ('ValueError', 2)]
 )
 def test_peers_that_are_late_are_no_mistake(raised, code):
   script = (
     'import jax\n'
-    'from launch import command_line, processes\n'
+    'from launch import command_line, distributed\n'
     'def initialize(**_):\n'
     f'  raise {raised}("no\\nmore")\n'
     'jax.distributed.initialize = initialize\n'
-    'command_line.run(lambda argv: processes.join())\n'
+    'command_line.run(lambda argv: distributed.join())\n'
   )
   flags = ['--coordinator_address=x:1', '--num_processes=2', '--process_id=0']
   done = run_script(script, *flags)
@@ -425,3 +432,201 @@ def test_peers_that_are_late_are_no_mistake(raised, code):
     'error: can not join the other processes: no; --distributed=off runs'
     ' alone\n',
   )
+
+
+OUTPUT_PLACES = {
+  'a name that is too long': ('{}/' + 'n' * 256, 'File name too long'),
+  'a file system that takes none': ('/proc/x', 'No such file or directory'),
+  'a folder that is not there': ('{}/x/y', 'its folder does not exist'),
+  'a file in place of a folder': ('{}/file/y', 'its folder does not exist'),
+  'a folder': ('{}', 'is no file'),
+  'a device': ('/dev/full', 'is no file'),
+}
+
+
+@pytest.mark.parametrize('name', OUTPUT_PLACES)
+def test_an_output_is_tried_before_the_work(name, tmp_path):
+  path, said = OUTPUT_PLACES[name]
+  (tmp_path / 'file').touch()
+  with pytest.raises(errors.UserError, match='^--json=.*: ' + said):
+    command_line.check_output_files(json=path.format(tmp_path))
+  assert [p.name for p in tmp_path.iterdir()] == ['file']
+
+
+def test_a_full_disk_is_seen_before_the_work(tmp_path, monkeypatch):
+  def full(_):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  monkeypatch.setattr(os, 'fsync', full)
+  with pytest.raises(errors.UserError, match=r'^--json=.*: No space left'):
+    command_line.check_output_files(json=str(tmp_path / 'x'))
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_what_can_be_written_passes_and_is_left_alone(tmp_path):
+  old = tmp_path / 'old'
+  old.write_text('old')
+  names = ['n' * 255, '\N{SNOWMAN}' * 85, 'x']
+  paths = dict(zip('abc', (str(tmp_path / n) for n in names), strict=True))
+  command_line.check_output_files(json=str(old), scores=None, **paths)
+  assert old.read_text() == 'old'
+  assert [p.name for p in tmp_path.iterdir()] == ['old']
+
+
+def test_two_outputs_are_two_files(tmp_path):
+  (tmp_path / 'link').symlink_to(tmp_path / 'x')
+  with pytest.raises(errors.UserError, match='--json names too'):
+    command_line.check_output_files(
+      json=str(tmp_path / 'x'), scores=str(tmp_path / 'link')
+    )
+
+
+def test_the_table_is_shown_before_its_file_is_written(tmp_path):
+  script = (
+    'import errno\n'
+    'from launch import command_line, evaluate\n'
+    'metrics = {"num_brands": 7, "per_category": {}}\n'
+    'def fail(*_):\n'
+    '  raise OSError(errno.EDQUOT, "x", "m.json")\n'
+    'evaluate.evaluate.evaluate = lambda *_, **__: {"test": metrics}\n'
+    'evaluate.files.write_json = fail\n'
+    'command_line.run(evaluate.main)\n'
+  )
+  table = tmp_path / 'table'
+  done = run_script(
+    script, '--workdir=x', f'--json={tmp_path}/m.json', stdout=str(table)
+  )
+  assert (done.returncode, done.stderr) == (
+    2,
+    'error: m.json: Disk quota exceeded\n',
+  )
+  assert 'test' in table.read_text() and ' 7 ' in table.read_text()
+
+
+_CHANGES = {
+  'a field that is missing': (
+    'del c.train["epochs"]',
+    'lacks train.epochs;',
+  ),
+  'a part that is missing': (
+    'del c["evaluation"]',
+    'lacks evaluation.batch_size, evaluation.every_epochs,'
+    ' evaluation.patience;',
+  ),
+  'a field too many': ('c.train.epoch = 1', 'has an unknown train.epoch;'),
+  'another type': (
+    'with c.ignore_type(): c.train.epochs = "1"',
+    "train.epochs='1' is of type str, must be int",
+  ),
+  'a mistake': ('c.none', 'row 6: AttributeError:'),
+  'an end': ('raise SystemExit', 'row 6: SystemExit: '),
+  'something else': ('return 7', 'get_config returns no ConfigDict but a int'),
+}
+
+
+@pytest.mark.parametrize('name', _CHANGES)
+def test_a_configuration_file_of_ones_own_is_complete(name, tmp_path):
+  change, said = _CHANGES[name]
+  path = tmp_path / 'mine.py'
+  path.write_text(
+    'from configs import morning\n\n\ndef get_config():\n'
+    f'  c = morning.get_config("smoke").unlock()\n  {change}\n  return c\n'
+  )
+  with pytest.raises(errors.UserError) as e:
+    config_file.complete(['x', f'--config={path}'])
+  assert str(e.value).startswith(f'--config={path}: ')
+  assert said in str(e.value)
+
+
+def test_a_configuration_file_of_ones_own_may_change_what_it_likes(tmp_path):
+  path = tmp_path / 'mine.py'
+  path.write_text(
+    'from configs import morning\n\n\ndef get_config(variant):\n'
+    '  c = morning.get_config(variant).unlock()\n'
+    '  c.data.bundle = "x"\n  c.data.valid_share = 0\n  return c\n'
+  )
+  words = ['x', '--config.train.epochs=1', f'--config={path}:paper']
+  assert config_file.complete(words) == [words[0], words[2], words[1]]
+
+
+def test_a_stderr_that_went_away_is_no_reason_to_end():
+  reader, writer = os.pipe()
+  os.close(reader)
+  with os.fdopen(writer, 'w', 1) as broken:
+    stream = standard_streams.Lasting(broken)
+    print('a note', file=stream, flush=True)
+    print('another', file=stream, flush=True)
+    assert stream.fileno() == writer
+
+
+_STOPPED = """
+import os, signal, time
+from launch import command_line
+def stop():
+  os.kill(os.getpid(), signal.SIGINT)
+  time.sleep(100)
+def main(argv):
+  try:
+    stop()
+  finally:
+    stop()
+command_line.run(main)
+"""
+
+
+@pytest.mark.parametrize('times', [1, 2])
+def test_ctrl_c_is_one_line_however_often(times):
+  script = _STOPPED
+  if times == 1:
+    script = script.replace('finally:\n    stop', 'finally:\n    print')
+  done = run_script(script)
+  assert (done.returncode, done.stderr) == (130, 'stopped from the keyboard\n')
+
+
+@pytest.mark.parametrize(
+  ('environment', 'devices_there', 'wanted'),
+  [
+    ({}, (), 'cpu'),
+    ({'JAX_PLATFORMS': 'tpu'}, (), None),
+    ({'JAX_PLATFORMS': ''}, (), None),
+    ({}, ('/dev/accel0',), None),
+    ({}, ('/dev/vfio/0',), None),
+  ],
+)
+def test_a_tpu_is_looked_for_where_there_may_be_one(
+  monkeypatch, environment, devices_there, wanted
+):
+  monkeypatch.delenv('JAX_PLATFORMS')
+  for name, value in environment.items():
+    monkeypatch.setenv(name, value)
+  set_to = []
+  config = types.SimpleNamespace(update=lambda *a: set_to.append(a))
+  monkeypatch.setattr(devices, 'jax', types.SimpleNamespace(config=config))
+  monkeypatch.setattr(
+    devices.importlib.util, 'find_spec', lambda n: n == 'libtpu' or None
+  )
+  monkeypatch.setattr(devices.metadata, 'entry_points', lambda **_: ())
+  monkeypatch.setattr(
+    devices.glob,
+    'glob',
+    lambda p: [d for d in devices_there if d[:-1] == p.removesuffix('[0-9]*')],
+  )
+  devices.look_for_present_ones()
+  assert set_to == ([('jax_platforms', wanted)] if wanted else [])
+  monkeypatch.delenv('JAX_PLATFORMS', raising=False)
+
+
+def test_a_launcher_without_a_tpu_is_quiet(trained):
+  pytest.importorskip('libtpu')
+  environment = runs.environment()
+  del environment['JAX_PLATFORMS']
+  done = subprocess.run(
+    runs.command(f'--workdir={trained}', module='evaluate'),
+    env=environment,
+    cwd=runs.ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0
+  assert runs.error_lines(done.stderr) == []

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from morning_jax.checkpoint import workdir as workdir_lib
+from morning_jax.training import history
 from tests import runs
 from tests.checkpoint import test_manager
 
@@ -108,12 +109,6 @@ def together(bundle, tmp_path_factory):
   return workdir, first, second
 
 
-def history(workdir: pathlib.Path) -> list[dict]:
-  """The evaluations that the newest checkpoint remembers."""
-  metadata = workdir / 'checkpoints' / str(_STEPS) / 'meta' / 'metadata'
-  return json.loads(metadata.read_text())['content']['progress']['history']
-
-
 def test_one_process_speaks(together):
   _, first, second = together
   assert f'{_STEPS} steps of 64 on 8 device(s)' in first[1]
@@ -142,7 +137,7 @@ def test_two_processes_are_one(together, bundle, tmp_path, devices):
       )
     else:
       np.testing.assert_array_equal(array, ours[path])
-  assert len(history(workdir)) == len(history(tmp_path)) == 4
+  assert len(history.read(workdir)) == len(history.read(tmp_path)) == 4
 
 
 def test_a_stopped_then_a_killed_worker_leave_the_same_bits(
@@ -164,7 +159,11 @@ def test_a_stopped_then_a_killed_worker_leave_the_same_bits(
   processes[1].kill()
   killed = ends(processes)
   assert killed[1][0] == -signal.SIGKILL
-  assert killed[0][0] != 0, 'the peer went on alone'
+  assert killed[0][0] == 75, killed[0][2]
+  assert runs.error_lines(killed[0][2]) == [
+    'error: process 1 of 2 is gone (killed, lost or hanging); start all of them'
+    ' again'
+  ]
   assert not (tmp_path / 'metrics.json').exists()
   # Both again: to the end, and to the same bits.
   first, second = ends(start_two(*arguments(bundle, tmp_path)))
@@ -226,12 +225,12 @@ import jax
 port, index, folder = sys.argv[1:]
 jax.distributed.initialize(f'127.0.0.1:{port}', 2, int(index))
 from tests.checkpoint import test_manager
-from morning_jax.checkpoint import manager as checkpoint_lib
-made = checkpoint.Checkpoints(folder, read_only=True)
+from morning_jax.checkpoint import failures, manager
+made = manager.Checkpoints(folder, read_only=True)
 try:
   restored = made.restore(test_manager.targets)
   print(made.steps(), made.best_step(), restored.step)
-except checkpoint.CheckpointError as e:
+except failures.CheckpointError as e:
   print(e)
 """
 
@@ -308,3 +307,55 @@ def test_half_a_description_is_refused(bundle, tmp_path, flags, message):
   result = runs.launch(*arguments(bundle, tmp_path), *flags)
   assert result.returncode == 2
   assert result.stderr.strip() == f'error: {message}'
+
+
+_TOGETHER = """
+import sys
+from launch import command_line, distributed
+from morning_jax.core import multihost
+def main(argv):
+  distributed.join()
+  for folder in ('first', 'second'):
+    with multihost.raise_together():
+      if folder == 'second' and not multihost.is_first():
+        open('/proc/\\N{SNOWMAN}', 'w')
+  print('went on')
+command_line.run(main)
+"""
+
+
+def _start_script(script: str) -> list[subprocess.Popen[str]]:
+  port = runs.free_port()
+  return [
+    subprocess.Popen(
+      [
+        *(sys.executable, '-c', script),
+        *(f'--coordinator_address=127.0.0.1:{port}', '--num_processes=2'),
+        f'--process_id={index}',
+      ],
+      env={**runs.environment(1), 'PYTHONPATH': str(runs.ROOT)},
+      cwd=runs.ROOT,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+    for index in range(2)
+  ]
+
+
+def test_what_one_process_meets_all_tell(tmp_path):
+  line = 'error: /proc/\N{SNOWMAN}: No such file or directory\n'
+  for code, stdout, stderr in ends(_start_script(_TOGETHER)):
+    assert (code, stderr) == (2, line)
+    assert 'went on' not in stdout
+
+
+def test_a_mistake_that_one_process_raises_alone_is_told_by_all():
+  # Where nobody thought of it: the other waits for the first in vain.
+  script = _TOGETHER.replace('with multihost.raise_together():', 'if True:')
+  script = script.replace("print('went on')", "multihost.wait_for_all('end')")
+  first, second = ends(_start_script(script))
+  line = '/proc/\N{SNOWMAN}: No such file or directory\n'
+  assert (second[0], second[2]) == (2, f'error: {line}')
+  assert first[0] == 2
+  assert first[2].strip() == f'error: process 1: {line}'.strip()

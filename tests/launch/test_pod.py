@@ -178,6 +178,42 @@ def test_a_folder_that_is_not_there(tpu):
   assert 'error: no folder elsewhere on worker 0' in stderr
 
 
+@pytest.mark.parametrize(
+  'name',
+  [
+    'x$(touch ran)',
+    'x`touch ran`',
+    'x"; touch ran; "',
+    "x'; touch ran; '",
+    '-L',
+  ],
+)
+def test_a_name_is_no_command_for_the_worker(tpu, name):
+  code, _, stderr = pod(tpu, f'--dir={name}', '--', 'true')
+  assert code == 2
+  assert f'error: no folder {name} on worker 0; copy' in stderr
+  (tpu / name).mkdir()
+  code, stdout, stderr = pod(tpu, f'--dir={name}', '--', 'pwd')
+  assert (code, stderr) == (0, '')
+  assert f'[0] {tpu}/{name}\n' in stdout
+  assert not list(tpu.rglob('ran'))
+
+
+def test_a_tpu_that_is_taken_away_after_a_good_stop_is_told(tpu):
+  script = 'echo PREEMPTED >$FAKE/state; exit 0'
+  code, _, stderr = pod(tpu, '--', 'bash', '-c', script)
+  assert code == 75
+  assert 'is PREEMPTED; create it again' in stderr
+
+
+def test_one_that_lost_another_starts_again(tpu):
+  script = 'if [ -e $FAKE/ran ]; then exit 0; fi; touch $FAKE/ran; exit 75'
+  (tpu / 'endpoints').write_text('10.0.0.1\n')
+  code, _, stderr = pod(tpu, '--restarts=08', '--', 'bash', '-c', script)
+  assert code == 0, stderr
+  assert 'restart 1 of 8' in stderr
+
+
 def fail_to_describe(tpu: pathlib.Path, times: int, message: str) -> None:
   (tpu / 'failures').write_text(f'{times}\n')
   (tpu / 'message').write_text(f'ERROR: (gcloud.describe) {message}\n')
@@ -241,6 +277,7 @@ def test_what_an_ended_worker_says_is_no_mistake(tpu):
     (['--', 'true'], None),
     ([], 'no command after --'),
     (['--restarts=many', '--', 'true'], '--restarts=many is no number'),
+    (['--restarts=' + '9' * 20, '--', 'true'], 'is no number'),
     (['train'], "unexpected argument 'train'"),
   ],
 )

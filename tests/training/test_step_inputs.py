@@ -74,6 +74,6 @@ def test_learning_rates_are_the_schedules(schedule, monkeypatch):
   want = np.array([float(made(s)) for s in range(30)], np.float32)
   for start, count in ((0, 30), (3, 1), (7, 2), (8, 8), (15, 15)):
     np.testing.assert_allclose(
-      rates(start, count), want[start : start + count], rtol=1e-6
+      rates(start, count), want[start : start + count], rtol=1e-6, atol=1e-9
     )
   assert (np.ptp(want) > 0) == (schedule != 'constant')

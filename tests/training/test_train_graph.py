@@ -87,7 +87,7 @@ def assert_same_graph(one, other):
   [{'data__folds': 4, 'data__fold': 2}, {'data__valid_share': 0.3}],
 )
 def test_no_held_out_pair_moves_the_graph(bundle, changes):
-  c = config(bundle, model__attribute__start='learned', **changes)
+  c = config(bundle, **changes)
   data = dataset_lib.load(c.data)
   # Validation brands of its own would leave nothing to hold out.
   splits = data.accounts.splits.copy()
@@ -126,7 +126,7 @@ def with_graph_of_all_pairs(data):
 
 
 def test_a_stored_graph_is_used_where_no_brand_moves(bundle):
-  c = config(bundle, model__attribute__start='learned', data__valid_share=0.0)
+  c = config(bundle, data__valid_share=0.0)
   data = dataset_lib.load(c.data)
   edges = np.array([[0, 1], [1, 2]])
   stored = dataclasses.replace(

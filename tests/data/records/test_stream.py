@@ -1,5 +1,7 @@
 """Accounts on disk: the same batches, losses and checkpoints as on device."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from morning_jax.data.records import stream
 from morning_jax.training import history
 from morning_jax.training import run as run_lib
 from morning_jax.training import schedule
+from morning_jax.training import step_inputs
 from morning_jax.training import train
 from tests import runs
 
@@ -37,8 +40,16 @@ def streamed(bundle, place, **changes):
 
 def scalars_of(c, workdir, dispatches, length):
   """Takes some dispatches and returns every scalar of each step."""
-  c.train.steps_per_call = length
   run, state = runs.start(c, workdir)
+  inputs_of = step_inputs.make_step_inputs(
+    c,
+    run.plan,
+    num_positives=int(run.data.num_positives),
+    capacity=length,
+    mesh=run.mesh,
+    with_order=run.stream is None,
+  )
+  run = dataclasses.replace(run, inputs_of=inputs_of)
   found = []
   with jax.set_mesh(run.mesh):
     if run.stream:
@@ -157,9 +168,9 @@ def test_a_resumed_run_gives_the_same_bits(bundle, place, tmp_path, changes):
       raise Killed
     return take_steps(run, *args)
 
-  take_steps = run_lib.Run.take_steps
+  take_steps = run_lib.Trainer.take_steps
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(run_lib.Run, 'take_steps', kill)
+    patch.setattr(run_lib.Trainer, 'take_steps', kill)
     for _ in range(2):
       with pytest.raises(Killed):
         train.train(c, parts)
