@@ -46,6 +46,7 @@ SAVES = textwrap.dedent("""
     first = 1 + max(made.steps(), default=0)
     for step in range(first, first + 5):
       if limit and step == first + 1:
+        made.wait()
         resource.setrlimit(
           resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY)
         )
