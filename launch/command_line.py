@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import functools
+import logging as python_logging
 import os
 import pathlib
 import signal
@@ -264,6 +265,8 @@ def run(
   except errors.UserError as e:
     _fail(str(e))
   logging.set_verbosity(logging.ERROR)
+  # At Orbax's import Python adds one, which would print all that the next drops.
+  python_logging.root.handlers.clear()
   logging.use_absl_handler()
   logging.get_absl_handler().addFilter(lambda r: not _is_told_twice(r))
   app.run(

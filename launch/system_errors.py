@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import re
+from typing import Any
+
+from morning_jax.core import errors
 
 # What the system says of a path that the user named, or of its disk.
 _MISTAKES = {
@@ -51,6 +54,7 @@ def explain(error: Exception) -> tuple[str, int] | None:
   """
   if isinstance(error, MemoryError) or 'Out of memory all' in str(error):
     return 'memory does not suffice: ' + ' '.join(str(error).split()), 2
+  path: Any
   if isinstance(error, OSError):
     number, path = error.errno, error.filename
   else:
@@ -59,5 +63,8 @@ def explain(error: Exception) -> tuple[str, int] | None:
     number, path = int(told[1]) if told else None, file and file[1]
   if number not in _MISTAKES | _TRANSIENT:
     return None
-  where = '' if path is None else f'{path}: '
-  return f'{where}{os.strerror(number)}', 2 if number in _MISTAKES else 1
+  assert number is not None
+  line = os.strerror(number)
+  if isinstance(path, str | bytes):
+    line = errors.in_file(os.fsdecode(path), line)
+  return line, 2 if number in _MISTAKES else 1

@@ -16,6 +16,7 @@ import uuid
 import jax
 
 from morning_jax.core import errors
+from morning_jax.core import files
 from morning_jax.core import multihost
 
 METRICS_FILE = 'metrics.json'
@@ -43,7 +44,7 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
     if new and multihost.is_first():
       at_end.callback(_remove_if_empty, workdir)
     _check_shared(workdir)
-    holder = None
+    holder: str | None = None
     if multihost.is_first():
       holder = _lock(workdir / _LOCK_FILE, at_end)
     other = json.loads(multihost.text_of_first(json.dumps(holder)))
@@ -52,6 +53,8 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
         f'{workdir}: another run ({other}) works in it; wait for its end, or'
         ' name another --workdir'
       )
+    if multihost.is_first():
+      files.remove_abandoned(workdir)
     yield
 
 
@@ -72,11 +75,11 @@ def _lock(path: pathlib.Path, at_end: contextlib.ExitStack) -> str | None:
     return None
   if not (path.exists() and os.path.samefile(path, file.fileno())):
     return 'just ended'  # and took with it the file that was opened here
+  # Before the lock is gone, so that it is no other run's file.
+  at_end.callback(path.unlink, missing_ok=True)
   file.truncate(0)
   file.write(f'process {os.getpid()} on host {socket.gethostname()}')
   file.flush()
-  # Before the lock is gone, so that it is no other run's file.
-  at_end.callback(path.unlink, missing_ok=True)
   return None
 
 
@@ -110,16 +113,12 @@ def _check_shared(workdir: pathlib.Path) -> None:
 def write_metrics(
   path: str | os.PathLike[str], results: Mapping[str, Any]
 ) -> None:
-  """Writes metrics as JSON; the file appears whole or not at all.
+  """Writes metrics as JSON; see `files.write_whole`.
 
   Of several processes the first writes.
   """
-  if not multihost.is_first():
-    return
-  path = pathlib.Path(path)
-  draft = path.with_name(path.name + '.draft')
-  draft.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
-  draft.replace(path)
+  if multihost.is_first():
+    files.write_json(path, results)
 
 
 def remove_metrics(workdir: pathlib.Path) -> None:
@@ -139,18 +138,39 @@ def known_metrics(
     step: the step of the model that it has to be of.
 
   Returns:
-    Split -> metrics; None where the file is missing, damaged or of another
-    model.
+    Split -> metrics; None where the file is missing, damaged, of another form
+    or of another model.
   """
-  path = workdir / METRICS_FILE
-  text = path.read_text('utf-8', 'replace') if path.exists() else ''
+  text = ''
+  if multihost.is_first():
+    with contextlib.suppress(OSError):
+      text = (workdir / METRICS_FILE).read_text('utf-8', 'replace')
   try:
     found = json.loads(multihost.text_of_first(text or 'null'))
-    whole = found.keys() == splits and all(
-      metrics['step'] == step
-      and {'num_brands', 'per_category'} <= metrics.keys()
-      for metrics in found.values()
-    )
-  except (ValueError, KeyError, TypeError, AttributeError):
+  except (ValueError, RecursionError):
     return None
+  if not isinstance(found, dict) or found.keys() != splits:
+    return None
+  whole = all(_are_metrics(x) and x.get('step') == step for x in found.values())
   return found if whole else None
+
+
+def _are_metrics(value: Any) -> bool:
+  """Tells whether a JSON value has the form of a split's metrics."""
+  if not isinstance(value, dict):
+    return False
+  groups = value.get('per_category')
+  if not isinstance(groups, dict):
+    return False
+  counted = [value, *groups.values()]
+  tables = [*counted, value.get('planted') or {}]
+  return (
+    all(isinstance(table, dict) for table in tables)
+    and all(isinstance(table.get('num_brands'), int) for table in counted)
+    and all(
+      number is None or isinstance(number, int | float)
+      for table in tables
+      for name, number in table.items()
+      if name not in ('per_category', 'planted')
+    )
+  )
