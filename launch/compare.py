@@ -31,7 +31,6 @@ from morning_jax.data.bundle import bundle
 from morning_jax.reporting import console
 from morning_jax.training import termination
 
-_MOST = 10_000  # repetitions or folds; each is a training
 _BUNDLE = flags.DEFINE_string(
   'bundle',
   None,
@@ -48,24 +47,18 @@ _FOLDS = flags.DEFINE_integer(
   'folds',
   5,
   'Folds of a repetition. Example: --folds=10',
-  lower_bound=2,
-  upper_bound=_MOST,
 )
 _SEEDS = flags.DEFINE_integer(
   'seeds',
   3,
   'Repetitions: each splits the brands into other folds and seeds the methods.'
   ' Example: --seeds=1',
-  lower_bound=1,
-  upper_bound=_MOST,
 )
 _COSTLY_SEEDS = flags.DEFINE_integer(
   'costly_seeds',
   1,
   'Repetitions of methods whose training takes long (morning-paper,'
   ' morning-release). Example: --costly_seeds=3',
-  lower_bound=1,
-  upper_bound=_MOST,
 )
 _CURVES = flags.DEFINE_list(
   'curves',
@@ -78,8 +71,6 @@ _JOBS = flags.DEFINE_integer(
   None,
   'Trainings at a time, a single-threaded process each; 0 for none beside this'
   ' one; as many as there are cores if unset. Example: --jobs=2',
-  lower_bound=0,
-  upper_bound=_MOST,
 )
 _WORKDIR = flags.DEFINE_string(
   'workdir',

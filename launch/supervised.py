@@ -119,7 +119,7 @@ def leave(code: int, line: str) -> None:
   """
   if _parent is None:
     return
-  _parent.send(said=line)
+  _parent.send(said=line, code=code)
   if code in (supervisor.MISTAKE, supervisor.TRY_AGAIN):
     # All may have met the same: then they take leave in order.
     leaving = threading.Thread(target=jax.distributed.shutdown, daemon=True)

@@ -122,6 +122,7 @@ class Supervisor:
     self._index, self._count = 0, 1
     self._wires: dict[Wire, int] = {}  # to other parents, and their numbers
     self._said = ''  # the child's own line about its end
+    self._said_code: int | None = None  # and the code that goes with it
     self._is_failing = False  # it met an error that may be another one's end
     self._gone: dict[str, Any] | None = None  # the first other one that went
     for source in (own, wake, self._server):
@@ -173,6 +174,8 @@ class Supervisor:
       return 128 - code if code < 0 else code
     if code in (MISTAKE, TRY_AGAIN):
       return code  # of its own; it has said why
+    if self._said_code in (MISTAKE, TRY_AGAIN):
+      return self._said_code  # it has said why, and was slow to end
     who = f'process {gone["gone"]}'
     said = gone['said']
     if gone['code'] == MISTAKE:
@@ -228,6 +231,7 @@ class Supervisor:
       if 'joined' in message:
         self._join(**message)
       self._said = message.get('said', self._said)
+      self._said_code = message.get('code', self._said_code)
       self._is_failing |= 'failing' in message
     if closed:
       self._selector.unregister(self._control.socket)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 import os
 import pathlib
+import re
 import socket
 import struct
 import subprocess
@@ -133,8 +134,8 @@ def environment(devices: int = 1) -> dict[str, str]:
 
 def error_lines(stderr: str) -> list[str]:
   """The lines of stderr, less notes and progress bars."""
-  lines = [line for line in stderr.split('\n') if line]
-  return [x for x in lines if not x.startswith(('note: ', '\r'))]
+  lines = [line for line in stderr.splitlines() if line]
+  return [x for x in lines if not re.match(r'note: |\w+: +\d+%\|', x)]
 
 
 def slow_but(fast: Collection[str], names: Iterable[str]) -> list[Any]:

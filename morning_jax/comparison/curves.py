@@ -55,7 +55,8 @@ def check_kinds(kinds: Sequence[str]) -> None:
   for kind in kinds:
     if kind not in KINDS:
       raise errors.UserError(
-        f'--curves={kind[:80]}: there are the curves {", ".join(KINDS)}'
+        f'--curves={errors.quoted(kind)}: there are the curves'
+        f' {", ".join(KINDS)}'
       )
 
 

@@ -31,7 +31,7 @@ from morning_jax.reporting import console
 # Option -> its least and its greatest value. A seed has 32 bits; the others
 # keep memory and processes within what a machine may have.
 _RANGES = {
-  'folds': (2, 1_000_000),
+  'folds': (2, 10_000),
   'seeds': (1, 10_000),
   'costly_seeds': (1, 10_000),
   'jobs': (0, 256),

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import time
@@ -11,24 +10,7 @@ import time
 import pytest
 
 from tests import runs
-
-
-def _alive(session):
-  """The processes of a session, less those that only wait to be reaped."""
-  found = []
-  for folder in pathlib.Path('/proc').glob('[0-9]*'):
-    with contextlib.suppress(OSError):
-      state = (folder / 'stat').read_text().rpartition(')')[2].split()[0]
-      if os.getsid(int(folder.name)) == session and state != 'Z':
-        found.append(int(folder.name))
-  return found
-
-
-def _wait(condition):
-  deadline = time.monotonic() + runs.PATIENCE
-  while not condition() and time.monotonic() < deadline:
-    time.sleep(0.05)
-  return condition()
+from tests.comparison import processes
 
 
 def _ctrl_c(process):
@@ -60,37 +42,20 @@ def bundle(tmp_path_factory):
 def test_no_process_outlives_a_comparison(bundle, tmp_path, name):
   stop, code = STOPS[name]
   workdir = tmp_path / 'out'
-  process = subprocess.Popen(
-    runs.command(
-      f'--bundle={bundle}',
-      '--methods=morning',
-      '--seeds=100',
-      '--folds=2',
-      '--jobs=2',
-      f'--workdir={workdir}',
-      module='compare',
-    ),
-    env=runs.environment(),
-    cwd=runs.ROOT,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-    start_new_session=True,
-    # Tests that run in the background are born deaf to it.
-    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+  process = processes.start(
+    bundle, workdir, '--methods=similarity', '--seeds=10000', '--folds=2'
   )
   try:
     # Of two workers one has a result, and both are at the next.
-    assert _wait(lambda: list(workdir.glob('parts/*/*.json')))
-    assert len(_alive(process.pid)) >= 3
+    assert processes.wait(lambda: processes.results(workdir))
+    assert len(processes.alive(process.pid)) >= 3
     stop(process)
-    assert _wait(lambda: not _alive(process.pid)), _alive(process.pid)
-    stdout, stderr = process.communicate(timeout=runs.PATIENCE)
+    stdout, stderr = process.communicate(timeout=600)
+    assert processes.wait(lambda: not processes.alive(process.pid))
   finally:
-    with contextlib.suppress(ProcessLookupError):
-      os.killpg(process.pid, signal.SIGKILL)
+    processes.end(process)
   assert process.returncode == code, stderr
-  for path in workdir.glob('parts/*/*.json'):
+  for path in processes.results(workdir):
     json.loads(path.read_text())
   assert 'Traceback' not in stderr
   if code == 130:

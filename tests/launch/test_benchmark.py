@@ -32,10 +32,13 @@ MISTAKES = {
   'no name': ([], 'name a benchmark'),
   'two names': (['paper', 'ranking'], "unexpected argument 'ranking'"),
   'no folder': (['paper', '--json=nowhere/f.json'], 'does not exist'),
-  'list': (['checkpoint', '--parameters=10,many'], 'whole numbers above 0'),
+  'list': (['checkpoint', '--parameters=10,many'], 'is no whole number of 1..'),
   'out of range': (['paper', '--epochs=0'], 'epochs'),
-  'too few': (['scaling', '--accounts=99'], '--accounts=99: is not in 100..'),
-  'too many': (['training', f'--batch_sizes={2**31}'], 'is not in 1..'),
+  'too few': (['scaling', '--accounts=99'], "'99' is no whole number of 100.."),
+  'too many': (
+    ['training', f'--batch_sizes={2**31}'],
+    'is no whole number of 1..',
+  ),
 }
 
 

@@ -79,7 +79,7 @@ def choose(
       near = difflib.get_close_matches(key[:80], known, n=3)
       hint = f'; near: {", ".join(near)}' if near else ''
       raise errors.UserError(
-        f'--methods={key[:80]}: no such method{hint}; there are'
+        f'--methods={errors.quoted(key)}: no such method{hint}; there are'
         f' {", ".join(known)}'
       )
   chosen, notes = [], []
