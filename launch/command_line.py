@@ -265,7 +265,7 @@ def run(
   except errors.UserError as e:
     _fail(str(e))
   logging.set_verbosity(logging.ERROR)
-  # At Orbax's import Python adds one, which would print all that the next drops.
+  # Orbax's import adds one, which would print all that the next drops.
   python_logging.root.handlers.clear()
   logging.use_absl_handler()
   logging.get_absl_handler().addFilter(lambda r: not _is_told_twice(r))
