@@ -75,7 +75,7 @@ class Scorer:
     self._encode = encode or make_encode(model)
 
   def encode(
-    self, params: Any, rows: np.ndarray, *, role: str
+    self, params: Any, rows: accounts_lib.AccountRows, *, role: str
   ) -> dict[str, jax.Array]:
     """Encodes accounts of one role.
 
