@@ -128,7 +128,7 @@ class Checkpoints:
     """Starts to save; returns once the arrays may be donated.
 
     Args:
-      step: the step after which the state stands; newer than all saved ones.
+      step: the number of steps taken; higher than that of all saved checkpoints.
       items: item -> pytree of arrays; none is empty.
       meta: JSON-able: configuration, data fingerprint, progress.
       metrics: of the validation brands, if they were evaluated.
