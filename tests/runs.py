@@ -26,6 +26,7 @@ from morning_jax.training import run as run_lib
 from morning_jax.training import step as step_lib
 from morning_jax.training import step_inputs
 from morning_jax.training import train
+from tests import forked
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Seconds after which what hangs fails a test. No test counts on being faster.
@@ -109,15 +110,7 @@ def launch(
   *args: str, devices: int = 1, timeout: float = PATIENCE, module: str = 'train'
 ) -> subprocess.CompletedProcess[str]:
   """Runs a launcher in a process of its own."""
-  return subprocess.run(
-    command(*args, module=module),
-    env=environment(devices),
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    timeout=timeout,
-    check=False,
-  )
+  return forked.run(module, args, environment(devices), timeout)
 
 
 def command(*args: str, module: str = 'train') -> list[str]:
