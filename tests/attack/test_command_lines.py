@@ -19,6 +19,9 @@ from launch import command_line
 from tests import runs
 from tests.attack import forked
 
+# One worker trains what the lines name.
+pytestmark = pytest.mark.xdist_group('command lines')
+
 _FAST = 15
 
 
@@ -435,6 +438,7 @@ def test_a_closed_stdout_is_told(launchers, world, tmp_path):
   assert ended.stderr.count('\n') == 1
 
 
+@pytest.mark.slow
 def test_a_closed_stderr_does_not_end_training(launchers, world, tmp_path):
   folder = tmp_path / 'run'
   folder.mkdir()

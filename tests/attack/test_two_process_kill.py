@@ -109,6 +109,7 @@ def bundle(tmp_path_factory):
   return runs.write_bundle(tmp_path_factory.mktemp('data') / 'small')
 
 
+@pytest.mark.slow
 def test_the_first_is_killed(bundle, tmp_path):
   # It takes the coordinator along, upon which JAX aborts the other.
   kill_one(bundle, tmp_path / 'w', victim=0, how='all', saved=1, later=0)
