@@ -253,7 +253,6 @@ def test_what_one_process_can_not_read_none_takes(tmp_path, hurt, said):
   test_manager.save(folders[0], [(1, 0.9), (2, 0.1)])
   shutil.copytree(*folders)
   second = folders[1] / 'checkpoints'
-  (second / '1' / 'metrics' / 'metrics').unlink()
   hurt(second / '2' / 'meta' / 'metadata')
   (second / '3').mkdir()
   port = runs.free_port()
