@@ -19,9 +19,6 @@ from launch import command_line
 from tests import runs
 from tests.attack import forked
 
-# One worker trains what the lines name.
-pytestmark = pytest.mark.xdist_group('command lines')
-
 _FAST = 15
 
 

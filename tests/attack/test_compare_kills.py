@@ -18,10 +18,9 @@ from tests import runs
 from tests.comparison import processes
 from tests.comparison import setups
 
-pytestmark = [
-  pytest.mark.xdist_group('processes'),
-  pytest.mark.skipif(not os.path.isdir('/proc/self'), reason='takes /proc'),
-]
+pytestmark = pytest.mark.skipif(
+  not os.path.isdir('/proc/self'), reason='takes /proc'
+)
 
 FEW = ('--methods=random,similarity', '--seeds=8', '--folds=2')
 UNTRAINED = ('--methods=random,similarity', '--seeds=20', '--folds=2')

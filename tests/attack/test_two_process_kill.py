@@ -18,8 +18,6 @@ import pytest
 from tests import runs
 from tests.launch import test_distributed
 
-pytestmark = pytest.mark.xdist_group('processes')
-
 
 def _children(parent: int) -> list[int]:
   text = pathlib.Path(f'/proc/{parent}/task/{parent}/children').read_text()

@@ -12,9 +12,6 @@ from morning_jax.core import errors
 from tests import runs
 from tests.comparison.methods import trained
 
-# What one worker trained is used by all tests.
-pytestmark = pytest.mark.xdist_group('methods')
-
 
 slow = functools.partial(pytest.param, marks=pytest.mark.slow)
 
