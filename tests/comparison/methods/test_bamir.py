@@ -4,7 +4,6 @@ import dataclasses
 
 import jax
 import numpy as np
-import pytest
 
 from morning_jax.comparison.methods import bamir
 from morning_jax.comparison.methods import fold_data

@@ -12,7 +12,6 @@ from morning_jax.core import errors
 from tests import runs
 from tests.comparison.methods import trained
 
-
 slow = functools.partial(pytest.param, marks=pytest.mark.slow)
 
 
