@@ -59,6 +59,8 @@ _BY_NUMBER = {
 }
 # What a call has to do with a disk that has no space left.
 TAKES_SPACE = ('create', 'write', 'truncate', 'mkdir')
+# What it has to do with one that can't be written at all.
+CHANGES = (*TAKES_SPACE, 'open', 'sync', 'rename', 'remove', 'mode')
 
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP = 317
