@@ -319,7 +319,7 @@ def launchers():
 
   def launcher(name: str) -> forked.Launcher:
     if name not in started:
-      started[name] = forked.Launcher(name)
+      started[name] = forked.Launcher(f'launch.{name}')
     return started[name]
 
   yield launcher
