@@ -17,102 +17,22 @@ import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
-from morning_jax.core import input_spec
 from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import preprocessing
 from morning_jax.data.bundle import bundle as bundle_lib
 from morning_jax.data.bundle import tables
 from morning_jax.evaluation import trained_model
-from morning_jax.model import factory
+from morning_jax.recommend import encoded as encoded_lib
+from morning_jax.recommend import encoding
+from morning_jax.recommend import facts as facts_lib
 from morning_jax.recommend import profiles as profiles_lib
+from morning_jax.recommend import removal
 
-_BLOCK = 4096  # accounts transformed at a time
+Account = encoded_lib.Account
+Coordinates = encoded_lib.Coordinates
+Encoded = encoded_lib.Encoded
+
 _ARTICLES = ('a brand', 'an influencer')
-
-
-@dataclasses.dataclass(frozen=True)
-class Coordinates:
-  """A piece of an account's vector that the score can be split by.
-
-  Attributes:
-    perspective: 'content', 'audience' or 'attribute'.
-    modality: 'image', 'text', 'embedding', 'list' (attributes), or
-      'image x text' where the encoder multiplies the two (eq. 7-12), so that no
-      sum of their parts exists.
-    where: which coordinates of the joined vector.
-  """
-
-  perspective: str
-  modality: str
-  where: slice
-
-
-@dataclasses.dataclass(frozen=True)
-class Account:
-  """A brand or an influencer that is encoded.
-
-  Attributes:
-    role: `BRAND` or `INFLUENCER`.
-    account_id: its name.
-    row: its row among the catalogue's accounts of its role; None for a brand
-      that the bundle does not have.
-    category: '' where unknown.
-    vector_D: float32, its perspectives side by side.
-    profile: what it shows.
-    lacks: the model's perspectives of which it shows nothing.
-  """
-
-  role: int
-  account_id: str
-  row: int | None
-  category: str
-  vector_D: np.ndarray
-  profile: profiles_lib.Profile
-  lacks: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Encoded:
-  """The accounts of one role.
-
-  Attributes:
-    role: `BRAND` or `INFLUENCER`.
-    account_row_N: int64, their rows in the data set's account table.
-    ids_N: their names.
-    vector_NxD: float32, perspectives side by side.
-    present: perspective -> bool [N], who shows anything of it.
-  """
-
-  role: int
-  account_row_N: np.ndarray
-  ids_N: np.ndarray
-  vector_NxD: np.ndarray
-  present: Mapping[str, np.ndarray]
-
-  def __len__(self) -> int:
-    return len(self.ids_N)
-
-  @functools.cached_property
-  def row_of(self) -> dict[str, int]:
-    """Name -> row."""
-    return {name: row for row, name in enumerate(self.ids_N.tolist())}
-
-  @functools.cached_property
-  def mean_D(self) -> np.ndarray:
-    """The typical account: the mean vector, float64."""
-    total = np.zeros(self.vector_NxD.shape[1])
-    for start in range(0, len(self), _BLOCK):
-      total += self.vector_NxD[start : start + _BLOCK].sum(0, np.float64)
-    return total / len(self)
-
-  def spread_N(self, where: slice = slice(None)) -> np.ndarray:
-    """Returns float64 [N], each account's distance from the typical one."""
-    mean = self.mean_D[where]
-    square = np.empty(len(self))
-    for start in range(0, len(self), _BLOCK):
-      block = self.vector_NxD[start : start + _BLOCK, where] - mean
-      square[start : start + _BLOCK] = np.einsum('nd,nd->n', block, block)
-    return np.sqrt(square)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,20 +146,14 @@ class Catalogue:
     )
 
   @functools.cached_property
-  def _lists(self) -> tuple[np.ndarray, np.ndarray]:
-    """Where each account's attributes begin, [A + 1], and the attributes."""
-    count = len(self.dataset.accounts)
-    attributes = self.dataset.attributes
-    if attributes is None:
-      return np.zeros(count + 1, np.int64), np.zeros(0, np.int64)
-    order = np.argsort(attributes.holder, kind='stable')
-    start = np.searchsorted(attributes.holder[order], np.arange(count + 1))
-    return start, attributes.held[order]
+  def removals(self) -> removal.Removals:
+    """What can be removed from accounts, to find reasons."""
+    return removal.Removals(self.trained.spec, self.dataset)
 
-  def attributes_of(self, table_row: int) -> np.ndarray:
-    """Returns the attributes of an account by its row in the account table."""
-    start, held = self._lists
-    return held[start[table_row] : start[table_row + 1]]
+  @functools.cached_property
+  def facts(self) -> facts_lib.Facts:
+    """What the bundle says of its accounts."""
+    return facts_lib.Facts(self.dataset)
 
   def _profile(self, table_row: int) -> profiles_lib.Profile:
     rows = {
@@ -248,7 +162,7 @@ class Catalogue:
     }
     return profiles_lib.Profile(
       features={f: row for f, row in rows.items() if not np.isnan(row[0])},
-      attributes=self.attributes_of(table_row),
+      attributes=self.facts.attributes_of(table_row),
     )
 
   @functools.cached_property
@@ -356,7 +270,7 @@ def encode_dataset(
   sides = []
   slices: dict[str, slice] = {}
   for role in (accounts_lib.BRAND, accounts_lib.INFLUENCER):
-    side, slices = _encode_role(trained, encoder, dataset, role)
+    side, slices = encoding.encode_role(trained, encoder, dataset, role)
     sides.append(side)
   return Catalogue(
     trained=trained,
@@ -366,78 +280,7 @@ def encode_dataset(
     brands=sides[accounts_lib.BRAND],
     influencers=sides[accounts_lib.INFLUENCER],
     slices=slices,
-    pieces=tuple(_pieces(trained, slices)),
+    pieces=tuple(encoding.pieces_of(trained, slices)),
     encoder=encoder,
     notes=notes,
   )
-
-
-def _encode_role(
-  trained: trained_model.Trained,
-  encoder: profiles_lib.ProfileEncoder,
-  dataset: accounts_lib.Dataset,
-  role: int,
-) -> tuple[Encoded, dict[str, slice]]:
-  rows = dataset.accounts.rows_of(role)
-  if not len(rows):
-    raise errors.UserError(
-      f'{dataset.name}: there is no {accounts_lib.ROLES[role]} to choose from'
-    )
-  rows_of = preprocessing.account_rows(trained.spec, trained.fitted, dataset)
-  slices: dict[str, slice] = {}
-  vectors: np.ndarray | None = None
-  present = {k: np.zeros(len(rows), bool) for k in trained.spec.perspectives}
-  for start in range(0, len(rows), _BLOCK):
-    block = rows[start : start + _BLOCK]
-    table = rows_of(block)
-    encoded = encoder.encode_table(table, len(block), role=role)
-    if vectors is None:
-      order = [k for k in accounts_lib.PERSPECTIVES if k in encoded]
-      slices = _side_by_side({k: encoded[k].shape[1] for k in order})
-      width = sum(x.shape[1] for x in encoded.values())
-      vectors = np.empty((len(rows), width), np.float32)
-    vectors[start : start + len(block)] = profiles_lib.joined(encoded, slices)
-    for k, has in profiles_lib.present_in(trained.spec, table).items():
-      present[k][start : start + len(block)] = has
-  assert vectors is not None
-  if not np.isfinite(vectors).all():
-    raise errors.DivergedError(
-      'representations are not finite: the model has diverged; a lower'
-      ' config.optimizer.learning_rate may help'
-    )
-  return Encoded(
-    role=role,
-    account_row_N=rows,
-    ids_N=dataset.accounts.ids[rows],
-    vector_NxD=vectors,
-    present=present,
-  ), slices
-
-
-def _side_by_side(widths: Mapping[str, int]) -> dict[str, slice]:
-  ends = np.cumsum(list(widths.values())).tolist()
-  return {
-    k: slice(end - width, end)
-    for (k, width), end in zip(widths.items(), ends, strict=True)
-  }
-
-
-def _pieces(
-  trained: trained_model.Trained, slices: Mapping[str, slice]
-) -> list[Coordinates]:
-  spec: input_spec.InputSpec = trained.spec
-  within = factory.modality_slices(trained.config.model, spec)
-  pieces = []
-  for perspective, where in slices.items():
-    for modality, part in within.get(perspective, {}).items():
-      pieces.append(
-        Coordinates(
-          perspective,
-          modality,
-          slice(where.start + part.start, where.start + part.stop),
-        )
-      )
-    if perspective not in within:
-      name = ' x '.join(spec.perspectives[perspective]) or 'list'
-      pieces.append(Coordinates(perspective, name, where))
-  return pieces

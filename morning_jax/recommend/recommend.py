@@ -20,6 +20,12 @@ from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.recommend import catalogue as catalogue_lib
 from morning_jax.recommend import filters as filters_lib
+from morning_jax.recommend import look_alikes
+from morning_jax.recommend import ordering
+
+Similar = look_alikes.Similar
+similar = look_alikes.similar
+similarities = look_alikes.similarities
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,23 +76,6 @@ class Recommendation:
     for part in self.parts:
       total[part.perspective] = total.get(part.perspective, 0.0) + part.value
     return total
-
-
-@dataclasses.dataclass(frozen=True)
-class Similar:
-  """An account that is like another.
-
-  Attributes:
-    rank: from 1.
-    account_id: its name.
-    row: its row among the catalogue's accounts of its role.
-    similarity: cosine of the two distances from the typical account, -1 to 1.
-  """
-
-  rank: int
-  account_id: str
-  row: int
-  similarity: float
 
 
 def scores(
@@ -159,109 +148,6 @@ def brands_for(
   return _rank(catalogue, influencer, mask_B, top_k)
 
 
-def similar(
-  catalogue: catalogue_lib.Catalogue,
-  account: catalogue_lib.Account | str,
-  perspective: str | None = None,
-  top_k: int = 10,
-) -> list[Similar]:
-  """Finds the accounts of the same role that are most like one.
-
-  Args:
-    catalogue: who there is.
-    account: an account, or an influencer's id in the bundle.
-    perspective: the perspective to compare by; None for all of them, weighed
-      as the score weighs them.
-    top_k: how many, the account itself left out.
-
-  Returns:
-    The most similar, first; those who lack the perspective are not among them.
-
-  Raises:
-    UserError: an unknown account, a perspective that the model or the account
-      does not have, or more asked for than there are.
-  """
-  if isinstance(account, str):
-    account = catalogue.influencer(account)
-  side = catalogue.side(account.role)
-  mask_N = np.ones(len(side), bool)
-  where = slice(None)
-  if perspective is not None:
-    if perspective not in catalogue.perspectives:
-      raise errors.UserError(filters_lib.no_perspective(catalogue, perspective))
-    if perspective in account.lacks:
-      raise errors.UserError(
-        f'{accounts_lib.ROLES[account.role]}'
-        f' {errors.quoted(account.account_id, limit=60)} shows nothing of the'
-        f' perspective {perspective}'
-      )
-    where = catalogue.slices[perspective]
-    mask_N &= side.present[perspective]
-  if account.row is not None:
-    mask_N[account.row] = False
-  _check_count(top_k, len(side) - (account.row is not None), account.role)
-  similarity_N = similarities(catalogue, account, where)
-  return [
-    Similar(
-      rank=rank,
-      account_id=str(side.ids_N[row]),
-      row=row,
-      similarity=float(similarity_N[row]),
-    )
-    for rank, row in enumerate(best_rows(similarity_N, mask_N, top_k), 1)
-  ]
-
-
-def similarities(
-  catalogue: catalogue_lib.Catalogue,
-  account: catalogue_lib.Account,
-  where: slice = slice(None),
-) -> np.ndarray:
-  """Compares an account with all of its role, by centred cosine.
-
-  Args:
-    catalogue: who there is.
-    account: the account.
-    where: coordinates to compare by.
-
-  Returns:
-    float64, -1 to 1; 0 where one of the two is the typical account itself.
-  """
-  side = catalogue.side(account.role)
-  mean = side.mean_D[where]
-  own = account.vector_D[where] - mean
-  product_N = side.vector_NxD[:, where] @ own.astype(np.float32) - mean @ own
-  length_N = side.spread_N(where) * np.linalg.norm(own)
-  return np.clip(
-    np.divide(
-      product_N, length_N, out=np.zeros(len(side)), where=length_N > 1e-12
-    ),
-    -1.0,
-    1.0,
-  )
-
-
-def best_rows(score_N: np.ndarray, mask_N: np.ndarray, top_k: int) -> list[int]:
-  """Returns the rows with the highest scores among some, best first.
-
-  Args:
-    score_N: scores.
-    mask_N: which rows take part.
-    top_k: how many rows, at most.
-
-  Returns:
-    Rows; of equal scores the lower one first.
-  """
-  rows = np.flatnonzero(mask_N)
-  if top_k < len(rows):
-    score = score_N[rows]
-    least = np.partition(score, len(rows) - top_k)[len(rows) - top_k]
-    rows = rows[score >= least]
-  order = np.argsort(-score_N[rows], kind='stable')
-  found: list[int] = rows[order[:top_k]].tolist()
-  return found
-
-
 def parts_of(
   catalogue: catalogue_lib.Catalogue,
   account: catalogue_lib.Account,
@@ -293,9 +179,9 @@ def _rank(
 ) -> list[Recommendation]:
   """Ranks the accounts of the other role that a mask lets through."""
   side = catalogue.side(1 - account.role)
-  _check_count(top_k, len(side), side.role)
+  ordering.check_count(top_k, len(side), side.role)
   score_N = scores(catalogue, account)
-  rows = best_rows(score_N, mask_N, top_k)
+  rows = ordering.best_rows(score_N, mask_N, top_k)
   places = _places(score_N, rows)
   own = account.vector_D.astype(np.float64)
   typical = float(own @ side.mean_D)
@@ -335,13 +221,3 @@ def _cooperating(
   brand_P, influencer_P = catalogue.positives_Px2.T
   rows: list[int] = brand_P[influencer_P == account.row].tolist()
   return rows
-
-
-def _check_count(top_k: int, there: int, role: int) -> None:
-  if top_k < 1:
-    raise errors.UserError(f'top_k={top_k}: ask for one at least')
-  if top_k > there:
-    raise errors.UserError(
-      f'top_k={top_k:,}: there are {there:,} {accounts_lib.ROLES[role]}s in the'
-      ' bundle'
-    )
