@@ -22,6 +22,21 @@ class Facts:
     """
     self.dataset = dataset
 
+  def followers_of(self, table_row: int) -> int | None:
+    """Returns how many followers an account has; None where unknown."""
+    followers = self.dataset.accounts.followers
+    if followers is None or followers[table_row] < 0:
+      return None
+    return int(followers[table_row])
+
+  def category_of(self, table_row: int) -> str:
+    """Returns an account's category, or else the one it was found under."""
+    accounts = self.dataset.accounts
+    category = str(accounts.categories[table_row])
+    if not category and accounts.found_under is not None:
+      category = str(accounts.found_under[table_row])
+    return category
+
   @functools.cached_property
   def _lists(self) -> tuple[np.ndarray, np.ndarray]:
     """Where each account's attributes begin, [A + 1], and the attributes."""
