@@ -147,6 +147,9 @@ def _check_flags() -> None:
 
 
 def _filters() -> filters_lib.Filters:
+  candidates = None
+  if _CANDIDATES.value:
+    candidates = tuple(sorted(lists.read_ids(_CANDIDATES.value)))
   return filters_lib.Filters(
     followers_from=_FOLLOWERS_FROM.value,
     followers_to=_FOLLOWERS_TO.value,
@@ -154,8 +157,7 @@ def _filters() -> filters_lib.Filters:
     attribute=tuple(_ATTRIBUTE.value),
     found_under=tuple(_FOUND_UNDER.value),
     include_cooperating=_INCLUDE_COOPERATING.value,
-    candidates=_CANDIDATES.value
-    and tuple(sorted(lists.read_ids(_CANDIDATES.value))),
+    candidates=candidates,
     exclude=lists.read_ids(_EXCLUDE.value) if _EXCLUDE.value else frozenset(),
     needs=tuple(_NEEDS.value),
   )

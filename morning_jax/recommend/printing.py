@@ -91,8 +91,8 @@ def ranking(advice: Sequence[advice_lib.Advice]) -> str:
     ),
   )
   table += (
-    '\nabove typical: than a typical influencer has with this brand; the columns'
-    ' to its right add up to it'
+    '\nabove typical: than a typical influencer scores with this brand; the'
+    ' columns to its right add up to it'
   )
   explained = [a for a in advice if a.reasons is not None]
   return '\n'.join([table, *(_explained(a) for a in explained)])
