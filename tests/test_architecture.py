@@ -42,6 +42,7 @@ LIBRARIES = {
   'tensorboardX': ('reporting',),
   'tensorflow_datasets': ('data.tfds',),
   'torch': ('benchmarks',),
+  'xlsxwriter': ('recommend.spreadsheet',),
   # Never: TensorFlow is not installed, and pickles run code.
   'tensorflow': (),
   'pickle': (),

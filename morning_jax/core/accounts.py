@@ -119,6 +119,23 @@ class Attributes:
 
 
 @dataclasses.dataclass(frozen=True)
+class AudienceMembers:
+  """Followers of accounts, by the hashes of their ids.
+
+  Attributes:
+    hashes_N: the N followers' hashes, str, ascending.
+    holder: int64 [n], account row of the n-th (account, follower) pair;
+      ascending. An account that is not among them has no known follower.
+    member: int64 [n], index into `hashes_N` of that pair; ascending within an
+      account, none twice.
+  """
+
+  hashes_N: np.ndarray
+  holder: np.ndarray
+  member: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class Dataset:
   """A data set in memory: what a bundle holds (SPEC section 9).
 
@@ -130,6 +147,9 @@ class Dataset:
     positives_Px2: int64 account rows (brand, influencer), no duplicates, in
       the order of the file.
     attributes: the attribute lists and graph, where there are any.
+    feature_names: feature -> the names of its F numbers; '' where one has none.
+      Features without any are absent. `family: name` puts a number in a family.
+    audience: who follows whom, where that is known.
     planted: float32 [A, K] or None: in a synthetic world, vectors whose inner
       products are the planted preference. Never an input.
     notes: what a reader did that the user should know, one line each.
@@ -140,6 +160,10 @@ class Dataset:
   features: Mapping[str, np.ndarray]
   positives_Px2: np.ndarray
   attributes: Attributes | None = None
+  feature_names: Mapping[str, tuple[str, ...]] = dataclasses.field(
+    default_factory=dict
+  )
+  audience: AudienceMembers | None = None
   planted: np.ndarray | None = None
   notes: tuple[str, ...] = ()
 

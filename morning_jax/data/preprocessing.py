@@ -100,7 +100,7 @@ def account_rows(
   spec: input_spec.InputSpec,
   fitted: Mapping[str, Mapping[str, np.ndarray]],
   dataset: accounts_lib.Dataset,
-) -> Callable[[slice], accounts_lib.AccountTable]:
+) -> Callable[[slice | np.ndarray], accounts_lib.AccountTable]:
   """Prepares to collect transformed features some rows at a time.
 
   The data's attributes are matched to the model's by name; those that the model
@@ -112,8 +112,8 @@ def account_rows(
     dataset: the data set, of the spec's features and sizes.
 
   Returns:
-    A function from a slice of the accounts to their rows of the table, NumPy
-    arrays; zeros where an account lacks a feature.
+    A function from a slice or the rows of accounts to their rows of the table,
+    NumPy arrays; zeros where an account lacks a feature.
   """
   lists = None
   if spec.takes_attribute_lists:
@@ -125,7 +125,7 @@ def account_rows(
       matched, len(dataset.accounts)
     )
 
-  def rows_of(rows: slice) -> accounts_lib.AccountTable:
+  def rows_of(rows: slice | np.ndarray) -> accounts_lib.AccountTable:
     values, present = {}, {}
     for feature, kind in spec.transforms.items():
       x_AxF = transforms.apply(

@@ -41,6 +41,63 @@ def make_encode(model: morning.Morning) -> Callable[..., Any]:
   return jax.jit(encode, static_argnames='role')
 
 
+class TableEncoder:
+  """Encodes accounts of any table, a block of one size at a time."""
+
+  def __init__(
+    self,
+    model: morning.Morning,
+    mesh: Mesh,
+    *,
+    batch_size: int,
+    graph: Any = None,
+    encode: Callable[..., Any] | None = None,
+  ):
+    """Prepares to encode.
+
+    Args:
+      model: the model.
+      mesh: where to compute.
+      batch_size: accounts encoded at a time.
+      graph: the attribute graph, where the model takes it.
+      encode: what `make_encode` returned for the model; made if None.
+    """
+    self._graph = sharding.put_large(graph, mesh)
+    self._mesh = mesh
+    axis = mesh.shape[sharding.DATA]
+    self._batch_size = -(-max(batch_size, 1) // axis) * axis
+    self._encode = encode or make_encode(model)
+
+  def encode(
+    self,
+    params: Any,
+    table: accounts_lib.Rows,
+    rows: np.ndarray,
+    *,
+    role: str,
+  ) -> dict[str, jax.Array]:
+    """Encodes accounts of one role.
+
+    Args:
+      params: the model's parameters.
+      table: features of accounts, on the host.
+      rows: which of its rows.
+      role: 'brand' or 'influencer'.
+
+    Returns:
+      Perspective -> [rows, D].
+    """
+    blocks = []
+    for start in range(0, len(rows), self._batch_size):
+      block = rows[start : start + self._batch_size]
+      # The last block is padded, so that one program encodes all.
+      padded = np.resize(block, self._batch_size)
+      batch = sharding.put_rows(table[padded], self._mesh)
+      encoded = self._encode({'params': params}, batch, self._graph, role)
+      blocks.append({k: v[: len(block)] for k, v in encoded.items()})
+    return jax.tree.map(lambda *x: jnp.concatenate(x), *blocks)
+
+
 class Scorer:
   """Encodes accounts of one data set.
 
@@ -68,11 +125,9 @@ class Scorer:
       encode: what `make_encode` returned for the model; made if None.
     """
     self._table = table
-    self._graph = sharding.put_large(graph, mesh)
-    self._mesh = mesh
-    axis = mesh.shape[sharding.DATA]
-    self._batch_size = -(-max(batch_size, 1) // axis) * axis
-    self._encode = encode or make_encode(model)
+    self._encoder = TableEncoder(
+      model, mesh, batch_size=batch_size, graph=graph, encode=encode
+    )
 
   def encode(
     self, params: Any, rows: accounts_lib.AccountRows, *, role: str
@@ -87,12 +142,4 @@ class Scorer:
     Returns:
       Perspective -> [rows, D].
     """
-    blocks = []
-    for start in range(0, len(rows), self._batch_size):
-      block = rows[start : start + self._batch_size]
-      # The last block is padded, so that one program encodes all.
-      padded = np.resize(block, self._batch_size)
-      batch = sharding.put_rows(self._table[padded], self._mesh)
-      encoded = self._encode({'params': params}, batch, self._graph, role)
-      blocks.append({k: v[: len(block)] for k, v in encoded.items()})
-    return jax.tree.map(lambda *x: jnp.concatenate(x), *blocks)
+    return self._encoder.encode(params, self._table, rows, role=role)

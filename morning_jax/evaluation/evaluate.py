@@ -10,7 +10,6 @@ import numpy as np
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.core import multihost
-from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import preprocessing
 from morning_jax.data import splits as splits_lib
 from morning_jax.data.bundle import bundle as bundle_lib
@@ -94,13 +93,7 @@ def evaluate(
   if bundle is not None:
     dataset = bundle_lib.read_bundle(bundle)
   else:
-    dataset = dataset_lib.load(trained.config.data)
-    if dataset_lib.fingerprint(dataset) != trained.data_fingerprint:
-      raise errors.UserError(
-        f'{dataset.name}: the data has changed since the model was trained;'
-        ' name it with --bundle to evaluate on it as it is now'
-      )
-    dataset = dataset_lib.assign_splits(dataset, trained.config)
+    dataset = trained_model.own_data(trained)
   console.notes(dataset.notes)
   console.notes(preprocessing.check_fits(trained.spec, dataset))
   chosen, notes = choose_splits(dataset, wanted_splits)

@@ -17,10 +17,12 @@ import numpy as np
 from morning_jax.checkpoint import checksums
 from morning_jax.checkpoint import manager as checkpoint_lib
 from morning_jax.checkpoint import meta as meta_lib
+from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.core import input_spec
 from morning_jax.core import multihost
 from morning_jax.core import sharding
+from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import preprocessing
 from morning_jax.model import factory
 from morning_jax.model import morning
@@ -112,6 +114,27 @@ def restore(workdir: str | os.PathLike[str]) -> Trained:
     step=restored.step,
     mesh=mesh,
   )
+
+
+def own_data(trained: Trained) -> accounts_lib.Dataset:
+  """Loads the data that a model was trained on, with the splits of its run.
+
+  Args:
+    trained: the model.
+
+  Returns:
+    The data set.
+
+  Raises:
+    UserError: it can't be read, or has changed since.
+  """
+  dataset = dataset_lib.load(trained.config.data)
+  if dataset_lib.fingerprint(dataset) != trained.data_fingerprint:
+    raise errors.UserError(
+      f'{dataset.name}: the data has changed since the model was trained;'
+      ' name it with --bundle to use it as it is now'
+    )
+  return dataset_lib.assign_splits(dataset, trained.config)
 
 
 def node_vectors(

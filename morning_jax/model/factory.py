@@ -148,6 +148,39 @@ def build(
   return morning.Morning(towers=towers, attention=attention)
 
 
+def modality_slices(
+  config: ml_collections.ConfigDict, spec: input_spec.InputSpec
+) -> dict[str, dict[str, slice]]:
+  """Finds which coordinates of a representation are a modality's.
+
+  Co-attention reweighs coordinates and moves none, so they stay a modality's.
+
+  Args:
+    config: the `model` part of a checked configuration.
+    spec: what takes part.
+
+  Returns:
+    Perspective -> modality -> coordinates, of perspectives in which every
+    coordinate is of one modality. Where modalities are multiplied (eq. 7-12),
+    a coordinate is of both, and the perspective is absent.
+  """
+  _, combine = _ENCODERS[config.encoder]
+  widths = _widths(config)
+  found: dict[str, dict[str, slice]] = {}
+  for perspective, features in spec.perspectives.items():
+    if not features or (combine == 'product' and len(features) > 1):
+      continue
+    place, start = {}, 0
+    for modality, feature in features.items():
+      width = widths[modality][-1]
+      if config.encoder == 'residual':
+        width = max(width, spec.feature_sizes[feature])
+      place[modality] = slice(start, start + width)
+      start += width
+    found[perspective] = place
+  return found
+
+
 def example_table(spec: input_spec.InputSpec) -> accounts_lib.AccountTable:
   """Makes a table of one account, whose shapes initialise the model."""
   held = None

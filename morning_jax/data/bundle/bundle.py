@@ -16,6 +16,8 @@ from morning_jax.core import files
 from morning_jax.data.bundle import accounts as bundle_accounts
 from morning_jax.data.bundle import arrays
 from morning_jax.data.bundle import attributes as bundle_attributes
+from morning_jax.data.bundle import audience as bundle_audience
+from morning_jax.data.bundle import feature_names
 from morning_jax.data.bundle import layout
 from morning_jax.data.bundle import writing
 
@@ -63,6 +65,8 @@ def read_bundle(path: str | os.PathLike[str]) -> accounts_lib.Dataset:
     features=features,
     positives_Px2=positives,
     attributes=attributes,
+    feature_names=feature_names.read_feature_names(folder, features),
+    audience=bundle_audience.read_audience(folder, accounts, notes),
     planted=planted,
     notes=tuple(notes),
   )

@@ -13,6 +13,8 @@ INTERACTIONS = 'interactions.csv'
 ATTRIBUTES = 'attributes.csv'
 ACCOUNT_ATTRIBUTES = 'account_attributes.csv'
 GRAPH = 'attribute_graph.csv'
+FEATURE_NAMES = 'feature_names.csv'
+AUDIENCE = 'audience_members.csv'
 PLANTED = 'planted.npy'
 
 

@@ -51,6 +51,7 @@ def write_files(dataset: accounts_lib.Dataset, folder: pathlib.Path) -> None:
     _write_array(folder / f'{feature}.npy', array)
   if dataset.planted is not None:
     _write_array(folder / layout.PLANTED, dataset.planted)
+  _write_optional(dataset, folder)
   if dataset.attributes is None:
     return
   s = dataset.attributes
@@ -68,6 +69,35 @@ def write_files(dataset: accounts_lib.Dataset, folder: pathlib.Path) -> None:
       folder / layout.GRAPH,
       ('source', 'target', 'weight'),
       (s.ids_V[s.edges_Ex2[:, 0]], s.ids_V[s.edges_Ex2[:, 1]], s.weight_E),
+    )
+
+
+def _write_optional(
+  dataset: accounts_lib.Dataset, folder: pathlib.Path
+) -> None:
+  """Writes what only answers to questions read: names and followers."""
+  named = [
+    (feature, index, name)
+    for feature, names in dataset.feature_names.items()
+    for index, name in enumerate(names)
+    if name
+  ]
+  if named:
+    _write_csv(
+      folder / layout.FEATURE_NAMES,
+      ('array', 'index', 'name'),
+      list(zip(*named, strict=True)),
+    )
+  if dataset.audience is not None:
+    a, who = dataset.accounts, dataset.audience
+    _write_csv(
+      folder / layout.AUDIENCE,
+      ('role', 'account_id', 'member'),
+      (
+        np.array(accounts_lib.ROLES)[a.roles[who.holder]],
+        a.ids[who.holder],
+        who.hashes_N[who.member],
+      ),
     )
 
 
@@ -117,7 +147,7 @@ def difference(
       ('categories', 'categories'),
       ('splits', 'splits'),
       ('categories of finding', 'found_under'),
-      ('followers', 'followers'),
+      ('numbers of followers', 'followers'),
       ('biographies', 'biographies'),
     )
   }
@@ -125,6 +155,19 @@ def difference(
   pairs['planted interests'] = written.planted, read.planted
   for feature in (*accounts_lib.FEATURES, *written.features):
     pairs[feature] = written.features.get(feature), read.features.get(feature)
+  for feature in {*written.feature_names, *read.feature_names}:
+    pairs[f'names of {feature}'] = (
+      _names(written, feature),
+      _names(read, feature),
+    )
+  before, after = written.audience, read.audience
+  pairs['followers'] = (
+    (None if before is None else before.holder),
+    (None if after is None else after.holder),
+  )
+  if before is not None and after is not None:
+    pairs['hashes of followers'] = before.hashes_N, after.hashes_N
+    pairs['who follows whom'] = before.member, after.member
   one, other = written.attributes, read.attributes
   if one is not None and other is not None:
     pairs['attribute names'] = one.names_V, other.names_V
@@ -132,12 +175,17 @@ def difference(
     pairs['attributes of accounts'] = _held(one), _held(other)
     pairs['edges'] = one.edges_Ex2, other.edges_Ex2
     pairs['weights of edges'] = one.weight_E, other.weight_E
-  for name, (before, after) in pairs.items():
-    if (before is None) != (after is None):
+  for name, (mine, theirs) in pairs.items():
+    if (mine is None) != (theirs is None):
       return name
-    if before is not None and after is not None and not _same(before, after):
+    if mine is not None and theirs is not None and not _same(mine, theirs):
       return name
   return ''
+
+
+def _names(dataset: accounts_lib.Dataset, feature: str) -> np.ndarray | None:
+  names = dataset.feature_names.get(feature, ())
+  return np.array(names) if any(names) else None
 
 
 def _held(attributes: accounts_lib.Attributes) -> np.ndarray:

@@ -140,7 +140,7 @@ def draw_images(
   rng: np.random.Generator,
   world: world_options.World,
   interests_AxK: np.ndarray,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
   """Draws image features: objects ++ scenes, each part of sum 1 (eq. 4-6).
 
   A class counts once for each post in which its confidence passed the
@@ -152,15 +152,18 @@ def draw_images(
     interests_AxK: the interests that images show.
 
   Returns:
-    float32 [A, F].
+    float32 [A, F]; and int [F], of 0..2K-1, the interest that a class shows
+    most: 2k where it grows with interest k, 2k + 1 where it shrinks.
   """
   num, size = interests_AxK.shape
   style_AxK = rng.normal(size=(num, size))
-  parts = []
+  parts, shown = [], []
   for classes, seen_per_post in ((world.objects, 4.0), (world.scenes, 3.0)):
     common = rng.normal(0.0, 1.0, classes)
     follow = rng.normal(size=(size, classes))
     styled = rng.normal(size=(size, classes)) / math.sqrt(size)
+    most = np.abs(follow).argmax(axis=0)
+    shown.append(2 * most + (follow[most, np.arange(classes)] < 0))
     odds = common + 1.5 * interests_AxK @ follow + 2.0 * style_AxK @ styled
     chance = _softmax(odds)
     seen = rng.poisson(world.posts * seen_per_post * chance).astype(np.float64)
@@ -169,7 +172,8 @@ def draw_images(
     nothing = seen.sum(axis=1) == 0
     seen[nothing, chance[nothing].argmax(axis=1)] = 1.0
     parts.append(seen / seen.sum(axis=1, keepdims=True))
-  return np.concatenate(parts, axis=1).astype(np.float32)
+  array = np.concatenate(parts, axis=1).astype(np.float32)
+  return array, np.concatenate(shown)
 
 
 def draw_topics(

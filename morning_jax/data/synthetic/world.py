@@ -12,6 +12,7 @@ import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.data.synthetic import features as features_lib
+from morning_jax.data.synthetic import names as names_lib
 from morning_jax.data.synthetic import options as world_options
 
 CATEGORIES = (
@@ -169,16 +170,18 @@ def generate(world: world_options.World) -> accounts_lib.Dataset:
     hidden = x.shape[1] // 4
     return x[:, : x.shape[1] - hidden] if image else x[:, hidden:]
 
+  content_image, content_shown = features_lib.draw_images(
+    _generator(world, 2), world, seen_by(content, image=True)
+  )
+  audience_image, audience_shown = features_lib.draw_images(
+    _generator(world, 4), world, seen_by(audience, image=True)
+  )
   features = {
-    'content_image': features_lib.draw_images(
-      _generator(world, 2), world, seen_by(content, image=True)
-    ),
+    'content_image': content_image,
     'content_text': features_lib.draw_topics(
       _generator(world, 3), seen_by(content, image=False), world.content_topics
     ),
-    'audience_image': features_lib.draw_images(
-      _generator(world, 4), world, seen_by(audience, image=True)
-    ),
+    'audience_image': audience_image,
     'audience_text': features_lib.draw_topics(
       _generator(world, 5),
       seen_by(audience, image=False),
@@ -223,5 +226,9 @@ def generate(world: world_options.World) -> accounts_lib.Dataset:
     features=features,
     positives_Px2=positives.astype(np.int64),
     attributes=lists,
+    feature_names=names_lib.feature_names(
+      world,
+      {'content_image': content_shown, 'audience_image': audience_shown},
+    ),
     planted=planted.astype(np.float32),
   )

@@ -26,6 +26,7 @@ import tensorflow_datasets as tfds
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import files
 from morning_jax.data.synthetic import features as features_lib
+from morning_jax.data.synthetic import names as names_lib
 from morning_jax.data.synthetic import options as world_options
 from morning_jax.data.synthetic import world as world_lib
 
@@ -80,7 +81,7 @@ class Config(tfds.core.BuilderConfig):
   @property
   def fingerprint(self) -> str:
     """A digest that changes with the world and with its generator's code."""
-    modules = (world_lib, features_lib, world_options)
+    modules = (world_lib, features_lib, names_lib, world_options)
     code = [pathlib.Path(str(m.__file__)) for m in modules]
     return files.digest(repr(self.world), *code)
 
@@ -205,6 +206,7 @@ class BrandMicroInfluencer(tfds.core.GeneratorBasedBuilder):
       num_accounts=len(a),
       attribute_names=s.names_V.tolist(),
       attribute_ids=s.ids_V.tolist(),
+      feature_names=dict(dataset.feature_names),
     )
     is_brand = a.roles == accounts_lib.BRAND
     rows_of = {

@@ -193,5 +193,9 @@ def _read(builder: builder_lib.BrandMicroInfluencer) -> accounts_lib.Dataset:
       holder=holder,
       held=held,
     ),
+    feature_names={
+      feature: tuple(names)
+      for feature, names in metadata['feature_names'].items()
+    },
     planted=np.stack([r['planted'] for r in accounts]),
   )

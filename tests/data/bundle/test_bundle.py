@@ -436,6 +436,8 @@ def test_other_separators_and_capitals(folder, separator):
     'account_attributes.csv',
     'attribute_graph.csv',
     'planted.npy',
+    'feature_names.csv',
+    'audience_members.csv',
   ],
 )
 @pytest.mark.parametrize('target', ['nothing', 'itself', '/dev/zero'])
@@ -451,8 +453,7 @@ def test_a_link_to_what_is_no_file(folder, name, target):
 
 
 def test_files_of_other_tools_are_left_alone(folder):
-  (folder / 'feature_names.csv').write_text('array,index,name\n')
-  (folder / 'audience_members.csv').write_bytes(b'\0')
+  (folder / 'notes.csv').write_bytes(b'\0')
   (folder / 'brand_content_image.npy').write_bytes(b'')
   assert bundle.read_bundle(folder).feature_sizes == {'content_text': 2}
 

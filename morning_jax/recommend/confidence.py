@@ -1,0 +1,187 @@
+"""How sure a recommendation is: what became of those that ranked as high.
+
+The model's validation brands were no part of its training, and their
+cooperations are known. Of every pair of them whose influencer stood as high
+among all influencers of the catalogue, some had cooperated: that count is the
+band. It is a count of this model, on this catalogue; no curve is fitted, since
+fitted percentages are too sure of themselves at the top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import math
+
+import numpy as np
+
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.recommend import catalogue as catalogue_lib
+from morning_jax.recommend import recommend as recommend_lib
+
+# Shares of the catalogue at which bands end, best first.
+_ENDS = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
+UNKNOWN = 'unknown'
+
+
+@dataclasses.dataclass(frozen=True)
+class Band:
+  """Pairs of validation brands that stand about as high as each other.
+
+  Attributes:
+    name: 'top 0.1 %' to 'the rest', or 'unknown'.
+    first: the best place of the band, from 1; 0 where unknown.
+    last: its worst place.
+    pairs: pairs of validation brands in the band.
+    cooperated: those that had cooperated.
+    all_pairs: pairs of validation brands in all.
+    all_cooperated: those that had cooperated, of all.
+    brands: validation brands.
+    note: what limits it; why there is none, where it is unknown.
+  """
+
+  name: str
+  first: int = 0
+  last: int = 0
+  pairs: int = 0
+  cooperated: int = 0
+  all_pairs: int = 0
+  all_cooperated: int = 0
+  brands: int = 0
+  note: str = ''
+
+  @property
+  def words(self) -> str:
+    """The band as a sentence, with its counts."""
+    if self.name == UNKNOWN:
+      return f'unknown: {self.note}'
+    where = (
+      f'place {self.first:,}'
+      if self.first == self.last
+      else f'places {self.first:,} to {self.last:,}'
+    )
+    text = (
+      f'{self.name}: {self.cooperated:,} of the {self.pairs:,} influencers at'
+      f' {where} of {self.brands:,} held-out brands had worked with them'
+    )
+    if self.all_cooperated:
+      odds = self.all_pairs / self.all_cooperated
+      text += f', 1 in {odds:,.0f} of all'
+    return f'{text}; {self.note}' if self.note else text
+
+
+class Bands:
+  """The bands of a catalogue."""
+
+  def __init__(self, catalogue: catalogue_lib.Catalogue):
+    """Ranks the whole catalogue for every validation brand.
+
+    Args:
+      catalogue: who there is.
+    """
+    self._catalogue = catalogue
+    self.bands, self.why_none = _measure(catalogue)
+
+  def of(
+    self,
+    brand: catalogue_lib.Account,
+    place: int,
+    lacks: Sequence[str] = (),
+  ) -> Band:
+    """Returns the band of a pair.
+
+    Args:
+      brand: the brand.
+      place: of the influencer among all of the catalogue, from 1.
+      lacks: perspectives of which the influencer shows nothing.
+
+    Returns:
+      The band; an unknown one where there are no validation brands, or one of
+      the two accounts lacks a perspective.
+    """
+    if not self.bands:
+      return Band(UNKNOWN, note=self.why_none)
+    for who, missing in (('brand', brand.lacks), ('influencer', lacks)):
+      if missing:
+        return Band(
+          UNKNOWN, note=f'the {who} shows no {" and no ".join(missing)}'
+        )
+    band = next(b for b in self.bands if place <= b.last)
+    if self._is_trained_on(brand):
+      return dataclasses.replace(
+        band, note='those were new to the model, this brand was not'
+      )
+    return band
+
+  def _is_trained_on(self, brand: catalogue_lib.Account) -> bool:
+    if brand.row is None or brand.role != accounts_lib.BRAND:
+      return False
+    row = self._catalogue.brands.account_row_N[brand.row]
+    return bool(self._catalogue.dataset.accounts.splits[row] == 'train')
+
+
+def _measure(
+  catalogue: catalogue_lib.Catalogue,
+) -> tuple[list[Band], str]:
+  """Returns the bands, best first; or none, and why."""
+  side = catalogue.brands
+  splits = catalogue.dataset.accounts.splits[side.account_row_N]
+  valid_B = [
+    row
+    for row in np.flatnonzero(splits == 'valid').tolist()
+    if row in catalogue.partners
+    and all(has[row] for has in side.present.values())
+  ]
+  if not valid_B:
+    return [], (
+      'no brand was held out for validation, so nothing is known of how'
+      ' often such a rank comes true'
+    )
+  whole_M = np.logical_and.reduce(list(catalogue.influencers.present.values()))
+  count = len(catalogue.influencers)
+  lasts = last_places(count)
+  pairs, cooperated = np.zeros((2, len(lasts)), np.int64)
+  for row in valid_B:
+    brand = catalogue.account_at(accounts_lib.BRAND, row)
+    place_M = places(recommend_lib.scores(catalogue, brand))
+    band_M = np.searchsorted(lasts, place_M)
+    partners = catalogue.partners[row]
+    pairs += np.bincount(band_M[whole_M], minlength=len(lasts))
+    partners = partners[whole_M[partners]]
+    cooperated += np.bincount(band_M[partners], minlength=len(lasts))
+  names = {math.ceil(end * count): f'top {end:.1%}' for end in _ENDS}
+  names = {
+    last: name.replace('.0%', '%').replace('%', ' %')
+    for last, name in names.items()
+  }
+  names[count] = 'the rest'
+  firsts = [1, *(last + 1 for last in lasts[:-1])]
+  return [
+    Band(
+      name=names[lasts[i]],
+      first=firsts[i],
+      last=lasts[i],
+      pairs=int(pairs[i]),
+      cooperated=int(cooperated[i]),
+      all_pairs=int(pairs.sum()),
+      all_cooperated=int(cooperated.sum()),
+      brands=len(valid_B),
+      note=(
+        ''
+        if catalogue.is_own_data
+        else 'held out as the bundle says, which is not the one trained on'
+      ),
+    )
+    for i in range(len(lasts))
+  ], ''
+
+
+def last_places(count: int) -> list[int]:
+  """Returns the worst place of each band; a small catalogue has fewer bands."""
+  return sorted({math.ceil(end * count) for end in _ENDS})
+
+
+def places(score_M: np.ndarray) -> np.ndarray:
+  """Returns how many score at least as high as each: int64 [M], from 1."""
+  ordered = np.sort(score_M)
+  return len(ordered) - np.searchsorted(ordered, score_M, side='left')
