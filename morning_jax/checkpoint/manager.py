@@ -140,7 +140,7 @@ class Checkpoints:
     """Starts to save; returns once the arrays may be donated.
 
     Args:
-      step: the number of steps taken; higher than that of all saved checkpoints.
+      step: the number of steps taken; more than at any saved checkpoint.
       items: item -> pytree of arrays; none is empty.
       meta: JSON-able: configuration, data fingerprint, progress.
       metrics: of the validation brands, if they were evaluated.
