@@ -118,6 +118,7 @@ def _loop(
 
   def save(metrics: Mapping[str, Any] | None) -> None:
     if at.step not in saved:
+      written.flush()  # what is behind a checkpoint is not written again
       run.save(at.step, at.state, at.progress, metrics)
       saved.add(at.step)
 

@@ -240,8 +240,13 @@ def kill_training(
 
 
 def test_training_that_is_killed(training, tmp_path):
-  assert training(tmp_path / 'whole', ()).code == 0
-  expected = what_is_left(tmp_path / 'whole')
+  whole = tmp_path / 'whole'
+  ended = training(whole, (), forked.Aim(str(whole)))
+  assert ended.code == 0
+  done = [o.role for o in ended.operations]
+  saved = done.index('rename checkpoints/N.orbax-checkpoint-tmp')
+  assert {'sync events.out.tfevents', 'sync history.jsonl'} <= {*done[:saved]}
+  expected = what_is_left(whole)
   assert kill_training(
     training,
     tmp_path / 'killed',
