@@ -12,10 +12,10 @@ from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import preprocessing
 from morning_jax.data.records import stream
 from morning_jax.training import history
-from morning_jax.training import run as run_lib
 from morning_jax.training import schedule
 from morning_jax.training import step_inputs
 from morning_jax.training import train
+from morning_jax.training import trainer as trainer_lib
 from tests import runs
 
 TRIPLETS = {'loss__kind': 'triplet', 'train__negatives': 3}
@@ -171,9 +171,9 @@ def test_a_resumed_run_gives_the_same_bits(bundle, place, tmp_path, changes):
       raise Killed
     return take_steps(run, *args)
 
-  take_steps = run_lib.Trainer.take_steps
+  take_steps = trainer_lib.Trainer.take_steps
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(run_lib.Trainer, 'take_steps', kill)
+    patch.setattr(trainer_lib.Trainer, 'take_steps', kill)
     for _ in range(2):
       with pytest.raises(Killed):
         train.train(c, parts)

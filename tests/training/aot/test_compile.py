@@ -17,6 +17,7 @@ from morning_jax.training.aot import compile as compile_lib
 from morning_jax.training.aot import hlo
 from morning_jax.training.aot import input_shapes
 from morning_jax.training.aot import report as report_lib
+from morning_jax.training.aot import topology
 from tests import runs
 
 needs_libtpu = pytest.mark.skipif(
@@ -74,19 +75,19 @@ def test_collectives_are_read_from_the_text():
   assert (scatter.devices, scatter.bytes_sent) == (4, 60)
 
 
-@pytest.mark.parametrize('topology', ['v5e', 'v5e:4xx4', 'a100:2x2', 'v5e:3x3'])
-def test_an_unknown_topology_is_one_line(topology):
-  if topology == 'v5e:3x3':
+@pytest.mark.parametrize('name', ['v5e', 'v5e:4xx4', 'a100:2x2', 'v5e:3x3'])
+def test_an_unknown_topology_is_one_line(name):
+  if name == 'v5e:3x3':
     pytest.importorskip('libtpu')
   with pytest.raises(errors.UserError, match='--topology') as e:
-    compile_lib.describe(topology)
+    topology.describe(name)
   assert '\n' not in str(e.value)
 
 
 def test_without_the_compiler_it_says_what_to_install(monkeypatch):
   monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
   with pytest.raises(errors.UserError, match=r'morning_jax\[tpu\]'):
-    compile_lib.describe('v5e:4x4')
+    topology.describe('v5e:4x4')
 
 
 def small_config(batch_size=128):
