@@ -109,7 +109,12 @@ def _features(spec):
   return {**spec.feature_sizes, 'attribute_list': spec.num_attributes}
 
 
-@pytest.mark.parametrize('encoder', ['embedding', 'node2vec', 'gcn', 'lookup'])
+@pytest.mark.parametrize(
+  'encoder',
+  runs.slow_but(
+    {'embedding', 'gcn'}, ['embedding', 'node2vec', 'gcn', 'lookup']
+  ),
+)
 def test_shapes_are_those_of_training(encoder, tmp_path):
   """Of a run on real arrays, but for the rows of accounts it never draws."""
   c = runs.config(
@@ -155,8 +160,15 @@ def test_shapes_are_those_of_training(encoder, tmp_path):
   assert jax.tree.map(describe, rest) == jax.tree.map(describe, data_rest)
 
 
-@pytest.mark.parametrize('batch_size', [64, 61])
-@pytest.mark.parametrize('kind', ['all_pairs', 'triplet'])
+@pytest.mark.parametrize(
+  ('kind', 'batch_size'),
+  [
+    ('all_pairs', 61),
+    ('triplet', 64),
+    pytest.param('all_pairs', 64, marks=pytest.mark.slow),
+    pytest.param('triplet', 61, marks=pytest.mark.slow),
+  ],
+)
 def test_shapes_are_those_of_a_stream(tmp_path, kind, batch_size):
   c = runs.config(
     runs.write_bundle(tmp_path / 'small'),
@@ -185,6 +197,7 @@ def test_shapes_are_those_of_a_stream(tmp_path, kind, batch_size):
   assert jax.tree.map(describe, expected) == jax.tree.map(describe_one, batches)
 
 
+@pytest.mark.slow
 @needs_libtpu
 def test_a_streamed_step_needs_no_table():
   c = small_config(64)
@@ -248,7 +261,7 @@ def test_a_step_over_the_graph_compiles():
   'topology, devices',
   [
     ('v5e:4x4', 16),
-    ('v5p:2x2x2', 8),
+    pytest.param('v5p:2x2x2', 8, marks=pytest.mark.slow),
   ],
 )
 def test_the_step_compiles(topology, devices):
@@ -269,6 +282,7 @@ def test_the_step_compiles(topology, devices):
   assert 'taken' in text
 
 
+@pytest.mark.slow
 @needs_libtpu
 def test_the_pod_recipe_compiles_for_256_chips():
   run = runs.launch(
@@ -284,6 +298,7 @@ def test_the_pod_recipe_compiles_for_256_chips():
   assert share and 0 < float(share[1]) < 5
 
 
+@pytest.mark.slow
 @needs_libtpu
 def test_too_large_a_step_ends_with_1():
   run = runs.launch(
