@@ -6,6 +6,7 @@ save on (0: any number).
 
 from __future__ import annotations
 
+import pathlib
 import resource
 
 import jax
@@ -51,17 +52,20 @@ def metric(step: int) -> float:
 def main(argv: list[str]) -> None:
   """Saves `COUNT` times, from where the folder stands."""
   _, folder, limit = argv
+  with workdir.hold(pathlib.Path(folder)):
+    _save(folder, int(limit))
+
+
+def _save(folder: str, limit: int) -> None:
   made = manager.Checkpoints(folder, max_to_keep=1)
   first = 1
   if made.steps():
     first = made.restore(targets).step + 1
   written = tensorboard.Scalars(folder, first_step=first - 1)
   for step in range(first, first + COUNT):
-    if int(limit) and step == first + 1:
+    if limit and step == first + 1:
       made.wait()
-      resource.setrlimit(
-        resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY)
-      )
+      resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     written.write(step, 'train', {'loss': 1.5})
     written.flush()
     made.save(step, items=items(step), meta={}, metrics={'map': metric(step)})
