@@ -136,9 +136,14 @@ def test_a_new_brand_a_shortlist_and_the_other_questions(ask, bundle, tmp_path):
   ('args', 'message'),
   [
     (('--brand=drink_2',), "brand 'drink_2' is none of the 48"),
-    (('--brand=drink_02', '--top_k=481'), 'there are 480 influencers'),
-    (('--brand=drink_02', '--followers_from=99999999'), 'leave nobody'),
-    (('--similar_to=creator_0003', '--perspective=style'), 'the model has'),
+    *(
+      pytest.param(args, message, marks=pytest.mark.slow)
+      for args, message in (
+        (('--brand=drink_02', '--top_k=481'), 'there are 480 influencers'),
+        (('--brand=drink_02', '--followers_from=99999999'), 'leave nobody'),
+        (('--similar_to=creator_0003', '--perspective=x'), 'the model has'),
+      )
+    ),
   ],
 )
 def test_mistakes_that_a_catalogue_finds(ask, args, message):
@@ -169,6 +174,7 @@ def test_mistakes_of_the_command_line(ask, args, message):
   assert message in line and len(line) <= 300
 
 
+@pytest.mark.slow
 def test_a_bundle_of_other_sizes_or_none(ask, bundle, tmp_path):
   other = tmp_path / 'other'
   shutil.copytree(bundle, other)
