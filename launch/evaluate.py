@@ -18,6 +18,7 @@ from morning_jax.core import multihost
 from morning_jax.evaluation import evaluate
 from morning_jax.evaluation import tables
 from morning_jax.recommend import catalogue as catalogue_lib
+from morning_jax.recommend import confidence
 from morning_jax.recommend import faithfulness
 from morning_jax.reporting import console
 
@@ -44,8 +45,9 @@ _SCORES = flags.DEFINE_string(
 _FAITHFULNESS = flags.DEFINE_bool(
   'faithfulness',
   False,
-  'Measure whether the reasons of recommendations are true, too: what they cost'
-  ' when they are removed together (docs/recommend.md).',
+  'Measure whether recommendations tell the truth, too: what reasons cost when'
+  ' they are removed together, and how often the bands of the validation brands'
+  ' come true on this split (docs/recommend.md).',
 )
 
 
@@ -59,6 +61,10 @@ def _say_faithfulness(split_names: list[str]) -> None:
   ]
   console.say()
   console.say(faithfulness.table(faithfulness.measure(catalogue, rows)))
+  for name in split_names:
+    if name != 'valid' and (table := confidence.table(catalogue, name)):
+      console.say()
+      console.say(table)
 
 
 def main(argv: list[str]) -> None:
