@@ -198,6 +198,12 @@ def test_look_alikes_are_the_nearest_beyond_the_typical(
   assert [m.row for m in found] == np.argsort(-want)[:20].tolist()
   for m in found:
     assert m.similarity == pytest.approx(want[m.row], abs=1e-4)
+  everybody = recommend.similar(
+    catalogue, str(side.ids_N[row]), perspective, len(side) - 1
+  )
+  assert {m.row for m in everybody} == set(np.flatnonzero(want > -2).tolist())
+  if perspective == 'attribute':  # which some lack
+    assert len(everybody) < len(side) - 1
 
 
 def test_equal_scores_come_in_the_order_of_rows(catalogues):
