@@ -9,6 +9,7 @@ Examples:
 from __future__ import annotations
 
 from absl import flags
+import numpy as np
 
 from launch import command_line
 from launch import distributed
@@ -16,6 +17,9 @@ from morning_jax.core import files
 from morning_jax.core import multihost
 from morning_jax.evaluation import evaluate
 from morning_jax.evaluation import tables
+from morning_jax.recommend import catalogue as catalogue_lib
+from morning_jax.recommend import confidence
+from morning_jax.recommend import faithfulness
 from morning_jax.reporting import console
 
 _WORKDIR = flags.DEFINE_string(
@@ -38,6 +42,29 @@ _SCORES = flags.DEFINE_string(
   'Write all scores of the split to this .npz file: brand_ids,'
   ' influencer_ids, scores and each perspective.',
 )
+_FAITHFULNESS = flags.DEFINE_bool(
+  'faithfulness',
+  False,
+  'Measure whether recommendations tell the truth, too: what reasons cost when'
+  ' they are removed together, and how often the bands of the validation brands'
+  ' come true on this split (docs/recommend.md).',
+)
+
+
+def _say_faithfulness(split_names: list[str]) -> None:
+  catalogue = catalogue_lib.open_catalogue(_WORKDIR.value, _BUNDLE.value)
+  splits = catalogue.dataset.accounts.splits[catalogue.brands.account_row_N]
+  rows = [
+    row
+    for row in np.flatnonzero(np.isin(splits, split_names)).tolist()
+    if row in catalogue.partners
+  ]
+  console.say()
+  console.say(faithfulness.table(faithfulness.measure(catalogue, rows)))
+  for name in split_names:
+    if name != 'valid' and (table := confidence.table(catalogue, name)):
+      console.say()
+      console.say(table)
 
 
 def main(argv: list[str]) -> None:
@@ -54,6 +81,8 @@ def main(argv: list[str]) -> None:
     scores_file=_SCORES.value,
   )
   console.say(tables.of_splits(results))
+  if _FAITHFULNESS.value:
+    _say_faithfulness(list(results))
   if _JSON.value and multihost.is_first():
     files.write_json(_JSON.value, results)
 

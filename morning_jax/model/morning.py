@@ -81,8 +81,11 @@ class GraphPerspective(nn.Module):
   def __call__(
     self, accounts: accounts_lib.AccountTable, *, graph: Any, train: bool
   ) -> jax.Array:
-    """Returns [A, D]."""
-    pooled_AxD = self.graph(graph, accounts.held, train=train)
+    """Returns [A, D]; the graph, or its nodes' vectors, are encoded once."""
+    if isinstance(graph, jax.Array):  # from `node_vectors`
+      pooled_AxD = self.graph.pool(graph, accounts.held)
+    else:
+      pooled_AxD = self.graph(graph, accounts.held, train=train)
     if self.normalize:
       pooled_AxD = residual.unit(pooled_AxD)
     # Who has no attributes got the unknown vector from the pooling.
@@ -151,7 +154,8 @@ class Morning(nn.Module):
     Args:
       accounts: the accounts' features.
       role: 'brand' or 'influencer'.
-      graph: the attribute graph (`GraphsTuple`), where the model takes it.
+      graph: the attribute graph (`GraphsTuple`), where the model takes it; or
+        what `node_vectors` returned for it.
       train: whether dropout is on.
 
     Returns:

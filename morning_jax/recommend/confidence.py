@@ -14,6 +14,7 @@ import dataclasses
 import math
 
 import numpy as np
+import tabulate
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.recommend import catalogue as catalogue_lib
@@ -80,7 +81,11 @@ class Bands:
       catalogue: who there is.
     """
     self._catalogue = catalogue
-    self.bands, self.why_none = _measure(catalogue)
+    self.bands = measure(catalogue)
+    self.why_none = (
+      'no brand was held out for validation, so nothing is known of how often'
+      ' such a rank comes true'
+    )
 
   def of(
     self,
@@ -120,28 +125,34 @@ class Bands:
     return bool(self._catalogue.dataset.accounts.splits[row] == 'train')
 
 
-def _measure(
-  catalogue: catalogue_lib.Catalogue,
-) -> tuple[list[Band], str]:
-  """Returns the bands, best first; or none, and why."""
+def measure(
+  catalogue: catalogue_lib.Catalogue, split: str = 'valid'
+) -> list[Band]:
+  """Counts how often places came true for the brands of a split.
+
+  Args:
+    catalogue: who there is.
+    split: the split.
+
+  Returns:
+    The bands, best first; nothing where no brand of the split has a cooperation
+    and all perspectives.
+  """
   side = catalogue.brands
   splits = catalogue.dataset.accounts.splits[side.account_row_N]
-  valid_B = [
+  brands_B = [
     row
-    for row in np.flatnonzero(splits == 'valid').tolist()
+    for row in np.flatnonzero(splits == split).tolist()
     if row in catalogue.partners
     and all(has[row] for has in side.present.values())
   ]
-  if not valid_B:
-    return [], (
-      'no brand was held out for validation, so nothing is known of how'
-      ' often such a rank comes true'
-    )
+  if not brands_B:
+    return []
   whole_M = np.logical_and.reduce(list(catalogue.influencers.present.values()))
   count = len(catalogue.influencers)
   lasts = last_places(count)
   pairs, cooperated = np.zeros((2, len(lasts)), np.int64)
-  for row in valid_B:
+  for row in brands_B:
     brand = catalogue.account_at(accounts_lib.BRAND, row)
     place_M = places(recommend_lib.scores(catalogue, brand))
     band_M = np.searchsorted(lasts, place_M)
@@ -165,7 +176,7 @@ def _measure(
       cooperated=int(cooperated[i]),
       all_pairs=int(pairs.sum()),
       all_cooperated=int(cooperated.sum()),
-      brands=len(valid_B),
+      brands=len(brands_B),
       note=(
         ''
         if catalogue.is_own_data
@@ -173,7 +184,7 @@ def _measure(
       ),
     )
     for i in range(len(lasts))
-  ], ''
+  ]
 
 
 def last_places(count: int) -> list[int]:
@@ -185,3 +196,32 @@ def places(score_M: np.ndarray) -> np.ndarray:
   """Returns how many score at least as high as each: int64 [M], from 1."""
   ordered = np.sort(score_M)
   return len(ordered) - np.searchsorted(ordered, score_M, side='left')
+
+
+def table(catalogue: catalogue_lib.Catalogue, split: str) -> str:
+  """Compares the bands with what happened to the brands of another split.
+
+  Args:
+    catalogue: who there is.
+    split: the other split.
+
+  Returns:
+    A table; '' where either split has no brands.
+  """
+  said, happened = measure(catalogue), measure(catalogue, split)
+  if not said or not happened:
+    return ''
+
+  def counts(band: Band) -> list[str]:
+    share = f'{band.cooperated / band.pairs:.4f}' if band.pairs else '-'
+    return [f'{band.cooperated:,} of {band.pairs:,}', share]
+
+  return tabulate.tabulate(
+    [
+      [a.name, *counts(a), *counts(b)]
+      for a, b in zip(said, happened, strict=True)
+    ],
+    headers=['band', 'valid', 'share', split, 'share'],
+    disable_numparse=True,
+    colalign=('left', *['right'] * 4),
+  )

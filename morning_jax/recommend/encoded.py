@@ -88,8 +88,18 @@ class Encoded:
       total += self.vector_NxD[start : start + _BLOCK].sum(0, np.float64)
     return total / len(self)
 
+  @functools.cached_property
+  def _spreads(self) -> dict[tuple[int, int], np.ndarray]:
+    return {}
+
   def spread_N(self, where: slice = slice(None)) -> np.ndarray:
     """Returns float64 [N], each account's distance from the typical one."""
+    start, stop, _ = where.indices(self.vector_NxD.shape[1])
+    if (start, stop) not in self._spreads:
+      self._spreads[start, stop] = self._spread(where)
+    return self._spreads[start, stop]
+
+  def _spread(self, where: slice) -> np.ndarray:
     mean = self.mean_D[where]
     square = np.empty(len(self))
     for start in range(0, len(self), _BLOCK):

@@ -133,7 +133,7 @@ def shortlist(found: shortlist_lib.Shortlist) -> str:
     '',
     'influencer',
     'score',
-    'cost',
+    found.cost_unit or 'cost',
     'gain',
     'for score',
     'for being\nunlike',
@@ -148,7 +148,7 @@ def shortlist(found: shortlist_lib.Shortlist) -> str:
   )
   lines = [table]
   if found.spent is not None:
-    lines.append(f'cost in all: {found.spent:,.0f}')
+    lines.append(f'{found.cost_unit} in all: {found.spent:,.0f}')
   if found.reached is not None:
     lines.append(f'reached in all: {found.reached:,.4g} ({found.unit})')
   return '\n'.join(lines)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import dataclasses
+import functools
 from typing import Any
 
+import jax
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
@@ -83,6 +85,11 @@ class ProfileEncoder:
     self._names_V = np.array(list(attribute_names), dtype=np.str_)
     encode = encode_lib.make_encode(trained.model)
     graph = preprocessing.graph_of(trained.fitted)
+    if graph is not None:
+      # Once, and not once for every block.
+      graph = jax.jit(
+        functools.partial(trained.model.apply, method='node_vectors')
+      )({'params': trained.params}, graph)
     self._few, self._many = (
       encode_lib.TableEncoder(
         trained.model,

@@ -28,6 +28,9 @@ similar = look_alikes.similar
 similarities = look_alikes.similarities
 
 
+_FEW = 32  # places that are sooner counted than all scores are sorted
+
+
 @dataclasses.dataclass(frozen=True)
 class Part:
   """What a perspective's modality adds, beyond a typical candidate.
@@ -98,6 +101,8 @@ def recommend(
   brand: catalogue_lib.Account | str,
   top_k: int = 10,
   filters: filters_lib.Filters = filters_lib.NONE,
+  *,
+  score_M: np.ndarray | None = None,
 ) -> list[Recommendation]:
   """Ranks influencers for a brand: the exact best by score.
 
@@ -106,6 +111,7 @@ def recommend(
     brand: the brand, or its id in the bundle.
     top_k: how many; fewer come back where the filters leave fewer.
     filters: who may be among them.
+    score_M: what `scores` returned for the brand, where it is at hand.
 
   Returns:
     The best, best first; of equal scores the lower row first.
@@ -119,7 +125,7 @@ def recommend(
   passed = filters_lib.mask(catalogue, brand, filters)
   if not passed.mask_M.any():
     raise errors.UserError(f'the filters leave nobody: {passed.tell()}')
-  return _rank(catalogue, brand, passed.mask_M, top_k)
+  return _rank(catalogue, brand, passed.mask_M, top_k, score_M)
 
 
 def brands_for(
@@ -176,11 +182,13 @@ def _rank(
   account: catalogue_lib.Account,
   mask_N: np.ndarray,
   top_k: int,
+  score_N: np.ndarray | None = None,
 ) -> list[Recommendation]:
   """Ranks the accounts of the other role that a mask lets through."""
   side = catalogue.side(1 - account.role)
   ordering.check_count(top_k, len(side), side.role)
-  score_N = scores(catalogue, account)
+  if score_N is None:
+    score_N = scores(catalogue, account)
   rows = ordering.best_rows(score_N, mask_N, top_k)
   places = _places(score_N, rows)
   own = account.vector_D.astype(np.float64)
@@ -204,6 +212,8 @@ def _rank(
 
 def _places(score_N: np.ndarray, rows: list[int]) -> list[int]:
   """Returns how many accounts score at least as high as each of some rows."""
+  if len(rows) <= _FEW:
+    return [int((score_N >= score_N[row]).sum()) for row in rows]
   ordered = np.sort(score_N)
   above = np.searchsorted(ordered, score_N[rows], side='left')
   places: list[int] = (len(ordered) - above).tolist()

@@ -94,6 +94,7 @@ class Shortlist:
     choices: in the order of choice.
     value: the sum of their gains.
     spent: what they cost; None where nothing is counted.
+    cost_unit: 'cost', or 'followers' where their numbers are the costs.
     reached: what they reach together; None where reach was not asked for.
     unit: what reach is measured in: 'followers' of the bundle's
       `audience_members.csv`, or 'audience similarity'.
@@ -102,6 +103,7 @@ class Shortlist:
   choices: tuple[Choice, ...]
   value: float
   spent: float | None
+  cost_unit: str | None
   reached: float | None
   unit: str | None
 
@@ -155,7 +157,11 @@ def choose(
   lists = [_greedy(catalogue, pool, reach, wishes, per_cost=False)]
   if wishes.budget is not None:
     lists.append(_greedy(catalogue, pool, reach, wishes, per_cost=True))
-  return max(lists, key=lambda found: found.value)
+  found = max(lists, key=lambda x: x.value)
+  if cost_M is None:
+    return found
+  unit = 'followers' if costs is None else 'cost'
+  return dataclasses.replace(found, cost_unit=unit)
 
 
 def _check(catalogue: catalogue_lib.Catalogue, wishes: Wishes) -> None:
@@ -281,6 +287,7 @@ def _greedy(
     choices=tuple(chosen),
     value=sum(c.gain for c in chosen),
     spent=sum(costs) if pool.cost is not None else None,
+    cost_unit=None,
     reached=None if reach is None else sum(c.new or 0.0 for c in chosen),
     unit=None if reach is None else reach.unit,
   )

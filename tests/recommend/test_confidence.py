@@ -106,3 +106,15 @@ def test_another_bundle_s_validation_brands_are_taken_at_its_word(catalogue):
   other = dataclasses.replace(catalogue, is_own_data=False)
   band = confidence.Bands(other).bands[0]
   assert 'as the bundle says' in band.words
+
+
+def test_bands_stand_beside_what_happened_to_other_brands(catalogue, bands):
+  lines = confidence.table(catalogue, 'test').splitlines()
+  happened = confidence.measure(catalogue, 'test')
+  assert len(lines) == 2 + len(bands.bands)
+  for line, said, other in zip(lines[2:], bands.bands, happened, strict=True):
+    assert f'{said.cooperated} of {said.pairs:,}' in line
+    assert f'{other.cooperated} of {other.pairs:,}' in line
+  # Nine test brands, eight validation brands, less those that lack something.
+  assert happened[0].brands != said.brands or happened != bands.bands
+  assert confidence.table(catalogue, 'nothing') == ''

@@ -24,6 +24,8 @@ from morning_jax.data.released import pairs as released_pairs
 
 _TOPICS = accounts_lib.TOPIC_FEATURES
 _ID_DIGITS = (4, 5)
+# What the released images show, in the order of ImageNet and of Places365.
+_OBJECTS, _SCENES = 1000, 365
 
 
 def _unusable(feature: str, values: np.ndarray) -> np.ndarray:
@@ -76,6 +78,21 @@ def _gather(
   if lacks:
     notes.append(f'{feature}: {lacks:,} accounts lack it (rows of NaN)')
   return array
+
+
+def _feature_names(
+  features: Mapping[str, np.ndarray],
+) -> dict[str, tuple[str, ...]]:
+  """Tells objects from scenes; the classes' own names were not released."""
+  names = tuple(
+    [f'object {i}' for i in range(_OBJECTS)]
+    + [f'scene {i}' for i in range(_SCENES)]
+  )
+  return {
+    feature: names
+    for feature, array in features.items()
+    if feature.endswith('image') and array.shape[1] == len(names)
+  }
 
 
 def _ids(
@@ -246,5 +263,6 @@ def import_features(
     accounts=accounts,
     features=features,
     positives_Px2=np.concatenate(pairs) + np.array([0, brands]),
+    feature_names=_feature_names(features),
     notes=tuple(notes),
   )

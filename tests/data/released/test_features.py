@@ -300,3 +300,17 @@ def test_command_line_mistakes(tmp_path, world):
   done = _launch(f'--features={root}', f'--bundle={root}')
   assert done.returncode == 2
   assert done.stderr.startswith(f'error: --bundle={root}: exists already')
+
+
+def test_images_of_the_released_size_tell_objects_from_scenes():
+  features = {
+    'content_image': np.zeros((2, 1365)),
+    'audience_image': np.zeros((2, 84)),
+    'content_text': np.zeros((2, 1365)),
+  }
+  named = released_features._feature_names(features)
+  assert list(named) == ['content_image']
+  names = named['content_image']
+  assert len(names) == len(set(names)) == 1365
+  assert (names[0], names[999]) == ('object 0', 'object 999')
+  assert (names[1000], names[1364]) == ('scene 0', 'scene 364')

@@ -1,0 +1,195 @@
+"""`launch.recommend` as it is typed: what it writes, and its mistakes."""
+
+import csv
+import io
+import itertools
+import json
+import shutil
+
+import numpy as np
+import openpyxl
+import pytest
+
+from morning_jax.data.bundle import bundle as bundle_lib
+from tests import runs
+from tests.attack import forked
+
+pytestmark = pytest.mark.xdist_group('launch.recommend')
+_number = itertools.count()
+
+
+@pytest.fixture(scope='module')
+def bundle(tmp_path_factory):
+  return runs.write_bundle(tmp_path_factory.mktemp('data') / 'small')
+
+
+@pytest.fixture(scope='module')
+def workdir(bundle, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('runs') / 'trained'
+  runs.run(runs.config(bundle, train__epochs=1), folder)
+  return folder
+
+
+@pytest.fixture(scope='module')
+def ask(workdir, tmp_path_factory):
+  """Runs a command line; returns how it ended."""
+  launcher = forked.Launcher('recommend')
+  root = tmp_path_factory.mktemp('asked')
+
+  def run(*args: str) -> forked.Ended:
+    folder = root / f'{next(_number)}'
+    folder.mkdir()
+    if not any(a.startswith('--workdir') for a in args):
+      args = (f'--workdir={workdir}', *args)
+    ended = launcher.run(*args, folder=folder)
+    ended_in = sorted(p.name for p in folder.iterdir())
+    if ended.code:
+      assert ended_in == [], 'something half written'
+    return ended
+
+  yield run
+  launcher.close()
+
+
+def test_the_table_reads(ask):
+  done = ask('--brand=drink_02', '--top_k=4', '--reasons=2')
+  assert done.code == 0, done.stderr
+  lines = done.stdout.splitlines()
+  assert lines[0] == 'drink_02 (drink)'
+  assert lines[1].startswith('model of step ')
+  assert 'followers' in done.stdout and 'above' in done.stdout
+  assert done.stdout.count('speaks for') == 2
+  assert done.stdout.count('how sure') == 2
+  assert ' of 8 held-out' in done.stdout
+  assert 'topic: ' in done.stdout
+  assert max(map(len, lines)) < 140
+
+
+def test_files_carry_where_they_come_from(ask, tmp_path):
+  for kind in ('json', 'csv', 'xlsx'):
+    file = tmp_path / f'found.{kind}'
+    done = ask(
+      '--brand=drink_02', '--top_k=5', f'--format={kind}', f'--output={file}'
+    )
+    assert done.code == 0, done.stderr
+    assert done.stdout == f'written to {file}\n'
+  whole = json.loads((tmp_path / 'found.json').read_text())
+  assert whole['brand'] == 'drink_02' and len(whole['bundle_fingerprint']) == 64
+  assert whole['step'] > 0 and whole['date'].endswith('+00:00')
+  text = (tmp_path / 'found.csv').read_text('utf-8-sig')
+  rows = list(csv.DictReader(io.StringIO(text)))
+  book = openpyxl.load_workbook(tmp_path / 'found.xlsx')
+  header, *cells = book['recommendations'].iter_rows(values_only=True)
+  assert list(header) == list(rows[0])
+  for found, row, line in zip(
+    whole['recommendations'], rows, cells, strict=True
+  ):
+    assert row['influencer'] == found['influencer_id'] == line[1]
+    assert float(row['score']) == pytest.approx(found['score'], abs=1e-4)
+    parts = sum(p['value'] for p in found['parts'])
+    assert parts == pytest.approx(found['score'] - found['typical_score'])
+    assert row['bundle fingerprint'] == whole['bundle_fingerprint']
+    assert row['model step'] == str(whole['step'])
+    assert row['date'][:10] == whole['date'][:10]
+    # Every row of a file is explained.
+    assert found['speaks_for'] and row['speaks for']
+    assert found['band']['words'] == row['how sure']
+  about = dict(book['about'].iter_rows(values_only=True))
+  assert about['bundle_fingerprint'] == whole['bundle_fingerprint']
+
+
+def test_a_new_brand_a_shortlist_and_the_other_questions(ask, bundle, tmp_path):
+  data = bundle_lib.read_bundle(bundle)
+  row = int(np.flatnonzero(~np.isnan(data.features['content_text'][:, 0]))[0])
+  (tmp_path / 'acme.json').write_text(
+    json.dumps(
+      {
+        'name': 'acme',
+        'content_text': data.features['content_text'][row].tolist(),
+      }
+    )
+  )
+  (tmp_path / 'out').write_text('creator_0001\ncreator_0002\n')
+  done = ask(
+    f'--brand_file={tmp_path}/acme.json', '--top_k=478', '--format=csv',
+    f'--exclude={tmp_path}/out', '--followers_from=20000',
+  )  # fmt: skip
+  assert done.code == 0, done.stderr
+  rows = list(csv.DictReader(io.StringIO(done.stdout.removeprefix('\ufeff'))))
+  assert 'note: the filters leave ' in done.stderr
+  assert {r['asked for'] for r in rows} == {'acme'}
+  assert all(int(r['followers']) >= 20_000 for r in rows)
+  assert not {'creator_0001', 'creator_0002'} & {r['influencer'] for r in rows}
+  assert {r['how sure'] for r in rows} >= {
+    'unknown: the brand shows no audience and no attribute'
+  }
+  done = ask('--brand=drink_02', '--shortlist=3', '--budget=90000')
+  assert done.code == 0, done.stderr
+  assert 'followers in all: ' in done.stdout
+  done = ask('--influencer=creator_0003', '--top_k=2', '--format=json')
+  assert [b['rank'] for b in json.loads(done.stdout)['found']] == [1, 2]
+  done = ask('--similar_to=creator_0003', '--perspective=content')
+  assert done.code == 0 and 'similarity' in done.stdout
+
+
+@pytest.mark.parametrize(
+  ('args', 'message'),
+  [
+    (('--brand=drink_2',), "brand 'drink_2' is none of the 48"),
+    *(
+      pytest.param(args, message, marks=pytest.mark.slow)
+      for args, message in (
+        (('--brand=drink_02', '--top_k=481'), 'there are 480 influencers'),
+        (('--brand=drink_02', '--followers_from=99999999'), 'leave nobody'),
+        (('--similar_to=creator_0003', '--perspective=x'), 'the model has'),
+      )
+    ),
+  ],
+)
+def test_mistakes_that_a_catalogue_finds(ask, args, message):
+  done = ask(*args)
+  assert done.code == 2 and done.stdout == ''
+  (line,) = runs.error_lines(done.stderr)
+  assert message in line and len(line) <= 300
+
+
+@pytest.mark.parametrize(
+  ('args', 'message'),
+  [
+    ((), 'name one of --brand, --brand_file'),
+    (('--brand=a', '--influencer=b'), 'not --brand and --influencer'),
+    (('--brand=a', '--format=xlsx'), 'needs --output'),
+    (('--brand=a', '--format=pdf'), 'format'),
+    (('--brand=a', '--exclude=nowhere'), 'nowhere'),
+    (('--brand=a', '--output=no/where.csv'), 'its folder does not exist'),
+    (('--brand=a', '--workdir=nowhere'), 'no such folder'),
+    (('--brand=a', '--workdir=.'), 'checkpoint'),
+    (('--brand=a', '--bundle=nowhere'), 'no such folder'),
+  ],
+)
+def test_mistakes_of_the_command_line(ask, args, message):
+  done = ask(*args)
+  assert done.code == 2 and done.stdout == ''
+  (line,) = runs.error_lines(done.stderr)
+  assert message in line and len(line) <= 300
+
+
+@pytest.mark.slow
+def test_a_bundle_of_other_sizes_or_none(ask, bundle, tmp_path):
+  other = tmp_path / 'other'
+  shutil.copytree(bundle, other)
+  topics = np.load(bundle / 'content_text.npy')
+  np.save(other / 'content_text.npy', topics[:, :5])
+  (other / 'feature_names.csv').unlink()
+  done = ask('--brand=drink_02', f'--bundle={other}')
+  (line,) = runs.error_lines(done.stderr)
+  assert done.code == 2 and 'content_text has 5 features' in line
+  topics[3, 2] = np.nan
+  np.save(other / 'content_text.npy', topics)
+  done = ask('--brand=drink_02', f'--bundle={other}')
+  (line,) = runs.error_lines(done.stderr)
+  assert done.code == 2 and 'NaN in column 2' in line
+  (other / 'accounts.csv').write_text('account_id,role,category,split\n')
+  done = ask('--brand=drink_02', f'--bundle={other}')
+  (line,) = runs.error_lines(done.stderr)
+  assert done.code == 2 and 'no accounts' in line
