@@ -64,7 +64,7 @@ def create_app(
   )
   the_site = site.Site(engine, settings)
   held_out = dict(metrics or {})
-  app.include_router(api.router(engine, settings, held_out))
+  app.include_router(api.router(engine, held_out))
   app.include_router(pages.router(the_site, held_out, app.openapi))
   app.include_router(lists.router(the_site))
   _add_checks(app, engine, counters)

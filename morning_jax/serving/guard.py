@@ -99,6 +99,9 @@ class Guard:
         ),
         answer,
       )
+    except Exception:
+      if not answer.status:
+        raise  # else it was answered, and logged, inside
     finally:
       self._at_once -= 1
       self._metrics.count(

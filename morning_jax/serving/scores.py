@@ -49,10 +49,9 @@ class Scores:
         return rows
       wanted_N = np.ones(len(self.score_N), bool)
     found = self.head[wanted_N[self.head]]
-    if len(found) >= top_k or len(self.head) == len(self.score_N):
-      rows = found[:top_k].tolist()
-      return rows
-    return ordering.best_rows(self.score_N, wanted_N, top_k)
+    if len(found) < top_k and len(self.head) < len(self.score_N):
+      return ordering.best_rows(self.score_N, wanted_N, top_k)
+    return [int(row) for row in found[:top_k]]
 
   def places(self, rows: list[int]) -> list[int]:
     """Returns how many score at least as high as each of some rows."""

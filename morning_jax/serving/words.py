@@ -96,8 +96,8 @@ def band(found: confidence.Band) -> tuple[str, str]:
   )
   short = f'{found.cooperated:,} of {found.pairs:,} came true'
   text = (
-    f'We asked the model about {found.brands:,} brands it had never seen. Of the'
-    f' {found.pairs:,} influencers it put {where}, {found.cooperated:,} had'
+    f'We asked the model about {found.brands:,} brands it had never seen. Of'
+    f' the {found.pairs:,} influencers it put {where}, {found.cooperated:,} had'
     ' really worked with the brand.'
   )
   if found.all_cooperated:
