@@ -137,6 +137,7 @@ def _ranking(
     },
     'asked': asked,
     'choices': views.filter_choices(engine),
+    'filtered': bool(chosen.keys() - {'brand', 'page', 'like', 'dislike'}),
     'cards': [],
     'passed': 0,
     'left': [],

@@ -74,7 +74,7 @@ class Site:
       has_xlsx=importlib.util.find_spec('xlsxwriter') is not None,
       brand='',
     )
-    self._templates.filters['number'] = _number
+    self._templates.filters.update(number=_number, signed=_signed)
 
   def text(self, template: str, **values: Any) -> str:
     """Fills in a template."""
@@ -106,3 +106,9 @@ class Site:
 def _number(value: float | None) -> str:
   """Returns a count as people read it."""
   return 'unknown' if value is None else f'{value:,.0f}'
+
+
+def _signed(value: float) -> str:
+  """Returns a difference as people read it, with a true minus."""
+  text = f'{value:+.1f}'
+  return '0.0' if text[1:] == '0.0' else text.replace('-', '−')

@@ -17,10 +17,10 @@ PERSPECTIVES = {
   'attribute': 'What they are into',
 }
 _MODALITIES = {
-  ('content', 'image'): 'their pictures',
-  ('content', 'text'): 'their words',
-  ('audience', 'image'): 'followers’ pictures',
-  ('audience', 'text'): 'followers’ words',
+  ('content', 'image'): 'Their pictures',
+  ('content', 'text'): 'Their words',
+  ('audience', 'image'): 'Followers’ pictures',
+  ('audience', 'text'): 'Followers’ words',
 }
 _SLIGHT, _STRONG = 0.25, 0.6  # shares of the largest reason of a page
 
@@ -43,8 +43,7 @@ class Said:
 def modality(part: recommend_lib.Part) -> str:
   """Returns what a part of a score is about."""
   name = PERSPECTIVES.get(part.perspective, part.perspective)
-  detail = _MODALITIES.get((part.perspective, part.modality))
-  return f'{name}: {detail}' if detail else name
+  return _MODALITIES.get((part.perspective, part.modality), name)
 
 
 def reason(item: reasons_lib.Reason) -> str:
@@ -94,7 +93,7 @@ def band(found: confidence.Band) -> tuple[str, str]:
     if found.first == found.last
     else f'at places {found.first:,} to {found.last:,}'
   )
-  short = f'{found.cooperated:,} of {found.pairs:,} came true'
+  short = f'{found.cooperated:,} of {found.pairs:,} this high came true'
   text = (
     f'We asked the model about {found.brands:,} brands it had never seen. Of'
     f' the {found.pairs:,} influencers it put {where}, {found.cooperated:,} had'
@@ -110,13 +109,26 @@ def band(found: confidence.Band) -> tuple[str, str]:
 
 def precedent(found: precedents.Precedent) -> str:
   """Returns a precedent as a sentence."""
-  like = f' ({", ".join(found.shared)})' if found.shared else ''
+  shared = ', '.join(map(_shared, found.shared))
+  like = f' ({shared})' if shared else ''
   if found.is_own:
     return f'Has worked with {found.brand_id}, a brand like this one{like}.'
   return (
     f'{found.influencer_id}, the most similar person who has, worked with'
     f' {found.brand_id}, a brand like this one{like}.'
   )
+
+
+def _shared(text: str) -> str:
+  """Returns something that two brands share, without the model's terms."""
+  kind, _, name = text.partition(': ')
+  if not name:
+    return text
+  if kind == 'category':
+    return f'same field, {name}'
+  if kind.startswith('audience'):
+    return f'followers who write about “{name}”'
+  return f'“{name}”'
 
 
 def lacks(perspectives: Sequence[str]) -> str:
