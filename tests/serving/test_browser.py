@@ -72,7 +72,7 @@ def visit(chromium, address):
 
   def open_page(**options):
     context = chromium.new_context(base_url=address, **options)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(120_000)
     contexts.append(context)
     page = context.new_page()
     page.on('console', lambda m: complaints.append(m.text))
@@ -224,7 +224,7 @@ def test_taste_ranks_again_and_is_undone(visit):
   page = visit()
   ranking(page)
   before = names_on(page)
-  page.get_by_role('link', name=f'Less like this: {before[0]}').click()
+  page.get_by_role('link', name=f'Less like this {before[0]}').click()
   assert before[0] not in names_on(page)
   assert page.locator('.moved').count() == 10
   page.get_by_role('link', name=f'Undo disliking {before[0]}').click()

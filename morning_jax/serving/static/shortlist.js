@@ -134,6 +134,9 @@
   for (const place of document.querySelectorAll('[data-paste]')) {
     place.hidden = false;
   }
+  for (const place of document.querySelectorAll('[data-without-script]')) {
+    place.hidden = true;
+  }
   // Also after the back button, and when another tab changes the list.
   addEventListener('pageshow', () => show(read()));
   addEventListener('storage', () => show(read()));
