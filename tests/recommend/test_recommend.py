@@ -263,3 +263,22 @@ def test_a_model_that_diverged_recommends_nobody(catalogues):
       is_own_data=True,
       bundle_fingerprint='',
     )
+
+
+def test_where_nobody_is_left_a_line_says_so(catalogues):
+  catalogue = catalogues('lookup')
+  one = catalogue.account_at(accounts_lib.INFLUENCER, 0)
+  row = int(catalogue.influencers.account_row_N[0])
+  brands = catalogue.brands.account_row_N
+  data = dataclasses.replace(
+    catalogue.dataset,
+    positives_Px2=np.stack([brands, np.full(len(brands), row)], axis=1),
+  )
+  busy = dataclasses.replace(catalogue, dataset=data)
+  with pytest.raises(errors.UserError, match='works with every brand'):
+    recommend.brands_for(busy, one, 3)
+  present = {k: np.arange(480) == 0 for k in catalogue.perspectives}
+  side = dataclasses.replace(catalogue.influencers, present=present)
+  lonely = dataclasses.replace(catalogue, influencers=side)
+  with pytest.raises(errors.UserError, match='no other influencer shows'):
+    recommend.similar(lonely, one, 'content', 3)
