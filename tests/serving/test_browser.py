@@ -56,6 +56,7 @@ def chromium():
     from playwright import sync_api
   except ImportError:
     unavailable('playwright is not installed')
+  sync_api.expect.set_options(timeout=120_000)  # of a busy machine
   with sync_api.sync_playwright() as p:
     browser = p.chromium.launch(
       executable_path=CHROMIUM,
