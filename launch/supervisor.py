@@ -138,7 +138,8 @@ class Supervisor:
       if heard is not None and time.monotonic() >= heard + self._grace():
         self._child.kill()
         self._child.wait()
-        os.write(2, b'\n')  # it may have been at a progress bar
+        if not self._said:
+          os.write(2, b'\n')  # it may have been at a progress bar
         break
       self._take_in(0.5)
     code = self._child.returncode
@@ -158,7 +159,8 @@ class Supervisor:
     assert self._gone
     # It may have met the same, and be about to say so.
     together = self._gone['code'] in (MISTAKE, TRY_AGAIN)
-    return GRACE_SECONDS if together and not self._is_failing else 0
+    waits_for_news = self._is_failing and not self._said
+    return GRACE_SECONDS if together and not waits_for_news else 0
 
   def _wait_for_news(self) -> None:
     deadline = time.monotonic() + NEWS_SECONDS

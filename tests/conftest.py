@@ -12,7 +12,7 @@ os.environ['XLA_FLAGS'] = (
 )
 # Many tests compile the same programs, also in processes of their own.
 os.environ['JAX_COMPILATION_CACHE_DIR'] = str(_ROOT / '.pytest_cache' / 'jax')
-os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.2'
+os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.05'
 
 import pytest  # noqa: E402
 

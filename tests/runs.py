@@ -26,6 +26,8 @@ from morning_jax.training import run as run_lib
 from morning_jax.training import step as step_lib
 from morning_jax.training import step_inputs
 from morning_jax.training import train
+from morning_jax.training import trainer as trainer_lib
+from tests import forked
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Seconds after which what hangs fails a test. No test counts on being faster.
@@ -109,15 +111,7 @@ def launch(
   *args: str, devices: int = 1, timeout: float = PATIENCE, module: str = 'train'
 ) -> subprocess.CompletedProcess[str]:
   """Runs a launcher in a process of its own."""
-  return subprocess.run(
-    command(*args, module=module),
-    env=environment(devices),
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    timeout=timeout,
-    check=False,
-  )
+  return forked.run(module, args, environment(devices), timeout)
 
 
 def command(*args: str, module: str = 'train') -> list[str]:
@@ -155,7 +149,7 @@ def free_port() -> int:
 
 def start(
   c: ml_collections.ConfigDict, workdir: pathlib.Path
-) -> tuple[run_lib.Trainer, step_lib.TrainState]:
+) -> tuple[trainer_lib.Trainer, step_lib.TrainState]:
   """Builds a run as `train.train` does, and the state that it starts from."""
   data = dataset_lib.load(c.data)
   run, state, _ = run_lib.build(
@@ -169,12 +163,12 @@ def start(
 
 def prepare(
   c: ml_collections.ConfigDict, workdir: pathlib.Path
-) -> run_lib.Trainer:
+) -> trainer_lib.Trainer:
   """Builds a run without starting it."""
   return start(c, workdir)[0]
 
 
-def inputs(run: run_lib.Trainer, steps: int) -> step_inputs.StepInputs:
+def inputs(run: trainer_lib.Trainer, steps: int) -> step_inputs.StepInputs:
   """Inputs of a dispatch of the first so many steps."""
   return step_inputs.make_step_inputs(
     run.config,
@@ -186,7 +180,7 @@ def inputs(run: run_lib.Trainer, steps: int) -> step_inputs.StepInputs:
 
 
 def scalars(
-  run: run_lib.Trainer, state: step_lib.TrainState, steps: int
+  run: trainer_lib.Trainer, state: step_lib.TrainState, steps: int
 ) -> dict[str, np.ndarray]:
   """Takes the first steps in one dispatch; returns every scalar of each."""
   with jax.set_mesh(run.mesh):

@@ -11,6 +11,7 @@ from morning_jax.benchmarks import costs
 from morning_jax.benchmarks import harness
 from morning_jax.benchmarks import rates as rates_lib
 from morning_jax.benchmarks import workload
+from morning_jax.core import accounts as accounts_lib
 from morning_jax.evaluation import encode as encode_lib
 
 
@@ -38,8 +39,8 @@ def run(
       )
       # Whole batches: the last one would be padded.
       batches = 2 if options.quick else max(4, 2048 // batch_size)
-      rows = np.resize(
-        np.asarray(work.data.candidate_row_M), batches * batch_size
+      rows = accounts_lib.AccountRows(
+        np.resize(np.asarray(work.data.candidate_row_M), batches * batch_size)
       )
       seconds = harness.interleave(
         {'': functools.partial(scorer.encode, params, rows, role='influencer')},

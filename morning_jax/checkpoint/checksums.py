@@ -24,11 +24,13 @@ def _words(x: jax.Array) -> jax.Array:
   return jax.lax.bitcast_convert_type(x, unsigned).ravel().astype(jnp.uint32)
 
 
+@jax.jit
 def _checksum(x: jax.Array) -> jax.Array:
   """Returns uint32 [2]: sums of the words, each times an odd number.
 
   Integer sums don't depend on the order, so any number of devices gives the
-  same value; an odd factor keeps every single flipped bit visible.
+  same value; an odd factor keeps every single flipped bit visible. It is
+  compiled once a shape: parameters and the optimizer's moments share theirs.
   """
   word = _words(x)
   place = jnp.arange(word.size, dtype=jnp.uint32)
@@ -45,11 +47,6 @@ def _checksum(x: jax.Array) -> jax.Array:
   )
 
 
-@jax.jit
-def _checksums(tree: Any) -> Any:
-  return jax.tree.map(_checksum, tree)
-
-
 def _by_path(tree: Any) -> dict[str, Any]:
   return {
     jax.tree_util.keystr(path, simple=True, separator='/'): leaf
@@ -59,7 +56,7 @@ def _by_path(tree: Any) -> dict[str, Any]:
 
 def describe(tree: Any) -> dict[str, list]:
   """Describes every array of a pytree: path -> [shape, dtype, checksum]."""
-  sums = _by_path(multihost.fetch(_checksums(tree)))
+  sums = _by_path(multihost.fetch(jax.tree.map(_checksum, tree)))
   return {
     path: [
       *_shape_and_type(leaf),

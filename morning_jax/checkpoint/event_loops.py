@@ -17,6 +17,8 @@ import sys
 import types
 
 _MARK = '_finishes_tasks_of_orbax'
+# Seconds that tasks may take to end by themselves, before they are cancelled.
+_PATIENCE = 60.0
 
 
 def install() -> None:
@@ -58,9 +60,13 @@ def _close(loop: asyncio.AbstractEventLoop, close: Callable[[], None]) -> None:
     while tasks is None or tasks:
       tasks = asyncio.all_tasks(loop)
       if tasks:
-        loop.run_until_complete(asyncio.wait(tasks))
+        _, late = loop.run_until_complete(
+          asyncio.wait(tasks, timeout=_PATIENCE)
+        )
+        for task in late:
+          task.cancel()
       for task in tasks:
-        if not task.cancelled():
+        if task.done() and not task.cancelled():
           task.exception()  # taken note of: else its deletion is logged
       # Those that had ended before: who waits for them is called back.
       loop.run_until_complete(asyncio.sleep(0))

@@ -8,7 +8,7 @@ without a word, so every array carries a checksum, and `meta` one of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 import os
 import pathlib
 from typing import Any
@@ -92,8 +92,20 @@ class Checkpoints:
     return retention.kept(metrics, self._max_to_keep) | known.unreadable.keys()
 
   def _make_durable(self) -> None:
-    """Gets a save through a power cut, before others are removed for it."""
-    files.sync_tree(self._folder / str(self._saving))
+    """Puts all that is saved on the disk, before it takes its name.
+
+    Orbax calls this just then. It removes others after that: a file system with
+    a journal keeps to that order through a power cut.
+    """
+    for draft in self._folder.glob(f'{self._saving}{retention.INCOMPLETE}*'):
+      files.sync_tree(draft)
+
+  def _finish(self, end: Callable[[], None]) -> None:
+    """Waits for a save by a function of Orbax, and makes its name last."""
+    with failures.with_path(self._folder):
+      end()
+    if multihost.is_first():
+      files.sync(self._folder)
 
   def steps(self) -> list[int]:
     """Lists the steps that have a checkpoint, ascending.
@@ -128,7 +140,7 @@ class Checkpoints:
     """Starts to save; returns once the arrays may be donated.
 
     Args:
-      step: the step after which the state stands; newer than all saved ones.
+      step: the number of steps taken; more than at any saved checkpoint.
       items: item -> pytree of arrays; none is empty.
       meta: JSON-able: configuration, data fingerprint, progress.
       metrics: of the validation brands, if they were evaluated.
@@ -144,7 +156,7 @@ class Checkpoints:
     )
     with failures.with_path(self._folder):
       manager = self._open()
-      manager.wait_until_finished()
+      self._finish(manager.wait_until_finished)
       self._saving = step
       self._survey.metrics[step] = meta_file.metric(
         stored['content'], self._best_metric
@@ -270,12 +282,10 @@ class Checkpoints:
   def wait(self) -> None:
     """Waits until everything is on disk; raises what `save` does."""
     if self._manager is not None:
-      with failures.with_path(self._folder):
-        self._manager.wait_until_finished()
+      self._finish(self._manager.wait_until_finished)
 
   def close(self) -> None:
     """Waits, as `wait` does, and releases the folder."""
     manager, self._manager = self._manager, None
     if manager is not None:
-      with failures.with_path(self._folder):
-        manager.close()
+      self._finish(manager.close)

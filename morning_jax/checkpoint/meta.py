@@ -9,6 +9,7 @@ from typing import Any
 
 import ml_collections
 
+from morning_jax.checkpoint import failures
 from morning_jax.core import input_spec
 
 # 1: until 0.1. 2: an input description in place of its parts, named random
@@ -51,15 +52,24 @@ class CheckpointMeta:
     """Makes what `to_json` returned.
 
     Raises:
-      KeyError, TypeError: it is of another form.
+      CorruptError: it is of another form.
     """
-    return cls(
-      config=stored['config'],
-      data_fingerprint=stored['data_fingerprint'],
-      spec=input_spec.InputSpec.from_json(stored['input_spec']),
-      progress=stored['progress'],
-      input_position=stored['input_position'],
-    )
+    try:
+      made = cls(
+        config=stored['config'],
+        data_fingerprint=stored['data_fingerprint'],
+        spec=input_spec.InputSpec.from_json(stored['input_spec']),
+        progress=stored['progress'],
+        input_position=stored['input_position'],
+      )
+    except (KeyError, TypeError, ValueError):
+      made = None
+    if made is None or not all(
+      isinstance(x, Mapping)
+      for x in (made.config, made.progress, made.input_position)
+    ):
+      raise failures.CorruptError('its metadata does not describe a run')
+    return made
 
 
 def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def _has_form(whole: Mapping[str, Any]) -> bool:
   arrays, metrics = whole.get('arrays'), whole.get('metrics')
   return (
     isinstance(whole.get('step'), int)
+    and 'metrics' in whole
     and isinstance(metrics, dict | None)
     and isinstance(arrays, dict)
     and all(

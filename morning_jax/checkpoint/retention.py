@@ -9,7 +9,7 @@ import shutil
 from typing import Any
 
 # Of folders that are not complete. Orbax removes them before it saves.
-_INCOMPLETE = '.orbax-checkpoint-tmp'
+INCOMPLETE = '.orbax-checkpoint-tmp'
 
 
 def best(metrics: Mapping[int, float | None]) -> int | None:
@@ -53,7 +53,7 @@ def remove(folder: pathlib.Path) -> None:
 
   What can't be removed stays; the next save tries again.
   """
-  doomed = folder.with_name(folder.name + _INCOMPLETE)
+  doomed = folder.with_name(folder.name + INCOMPLETE)
   with contextlib.suppress(OSError):
     if doomed.exists():
       shutil.rmtree(doomed)

@@ -30,7 +30,7 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
   """Makes the working folder and keeps other runs out of it.
 
   A folder that is new and stays empty is removed in the end. Where the file
-  system has no locks, nobody is kept out. A killed process holds no lock.
+  system has no locks, no other run is kept out. A killed process holds no lock.
 
   Args:
     workdir: the working folder.

@@ -126,11 +126,15 @@ def make_task(dataset: accounts_lib.Dataset, spec: FoldSpec) -> interface.Task:
   truth = held_out(dataset, spec)
   hidden = _hidden(_split(dataset, spec))
   train, _ = dataset_lib.training_split(hidden)
-  nobody = np.zeros(0, np.int64)
+  no_positives = np.zeros(0, np.int64)
   return interface.Task(
     dataset=hidden,
     train=train,
-    test=dataclasses.replace(truth, brand_P=nobody, candidate_P=nobody),
+    test=dataclasses.replace(
+      truth,
+      brand_P=accounts_lib.BrandIndices(no_positives),
+      candidate_P=accounts_lib.CandidateIndices(no_positives),
+    ),
     seed=spec.seed,
   )
 

@@ -47,7 +47,7 @@ class Options:
   Attributes:
     methods: keys of the methods; None for all that the data allows.
     folds: folds of a repetition.
-    seeds: repetitions: each splits the brands into folds anew and seeds the
+    seeds: repetitions: each splits the brands into other folds and seeds the
       methods.
     costly_seeds: repetitions of methods that take long.
     curves: pictures to draw, of `curves.KINDS`.

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NewType, Protocol, TypeAlias
 
 import flax.struct
 import jax
@@ -32,6 +32,12 @@ import numpy as np
 
 # An array of a pytree that may lie on the host or on device.
 Array: TypeAlias = Any
+# Two ways to name an account, both whole numbers, told apart by the type
+# checker: its row among all accounts of a data set, and its index among the
+# brands, or the candidates, of one split.
+AccountRows = NewType('AccountRows', np.ndarray)
+BrandIndices = NewType('BrandIndices', np.ndarray)
+CandidateIndices = NewType('CandidateIndices', np.ndarray)
 
 BRAND = 0
 INFLUENCER = 1
@@ -82,9 +88,9 @@ class Accounts:
   def __len__(self) -> int:
     return len(self.ids)
 
-  def rows_of(self, role: int) -> np.ndarray:
+  def rows_of(self, role: int) -> AccountRows:
     """Returns the table rows of one role, int64, ascending."""
-    return np.flatnonzero(self.roles == role)
+    return AccountRows(np.flatnonzero(self.roles == role))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -19,6 +20,8 @@ import numpy as np
 Path = str | os.PathLike[str]
 
 _DRAFT = '.draft'
+# What `fsync` says of content that it could not write.
+_LOSSES = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC}
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -43,10 +46,12 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
       os.fsync(f.fileno())
     draft.chmod(0o666 & ~_umask())
     draft.replace(path)
-  except BaseException:
+  except BaseException as e:
     draft.unlink(missing_ok=True)
+    if isinstance(e, OSError) and e.errno and e.filename is None:
+      raise OSError(e.errno, os.strerror(e.errno), str(path)) from e
     raise
-  _sync(path.parent)
+  sync(path.parent)
 
 
 def check_writable(path: Path) -> None:
@@ -115,14 +120,33 @@ def new_folder(path: Path) -> Iterator[pathlib.Path]:
   except BaseException:
     shutil.rmtree(draft, ignore_errors=True)
     raise
-  _sync(path.parent)
+  sync(path.parent)
+
+
+def sync(path: Path) -> None:
+  """Makes a file, or the names in a folder, last through a power cut.
+
+  Where the system can; some can't open a folder for it.
+
+  Raises:
+    OSError: what was written is not on the disk: it fails, or is full.
+  """
+  try:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+      os.fsync(handle)
+    finally:
+      os.close(handle)
+  except OSError as e:
+    if e.errno in _LOSSES:
+      raise OSError(e.errno, os.strerror(e.errno), os.fspath(path)) from e
 
 
 def sync_tree(folder: Path) -> None:
-  """Makes a folder with all that is in it last through a power cut."""
+  """Makes a folder with all that is in it last; see `sync`."""
   folder = pathlib.Path(folder)
   for path in (*folder.rglob('*'), folder, folder.parent):
-    _sync(path)
+    sync(path)
 
 
 def remove_abandoned(folder: Path) -> None:
@@ -203,13 +227,3 @@ def _umask() -> int:
   mask = os.umask(0)
   os.umask(mask)
   return mask
-
-
-def _sync(path: pathlib.Path) -> None:
-  """Makes a file, or the names in a folder, last, where the system can."""
-  with contextlib.suppress(OSError):
-    handle = os.open(path, os.O_RDONLY)
-    try:
-      os.fsync(handle)
-    finally:
-      os.close(handle)

@@ -21,6 +21,7 @@ from morning_jax.data import transforms
 from morning_jax.graph import account_attributes
 from morning_jax.graph import attribute_graph
 from morning_jax.graph import node2vec
+from morning_jax.graph import padded_arrays
 from morning_jax.graph import skip_gram
 
 # What was fitted: feature, or `GRAPH`, -> arrays by name.
@@ -74,8 +75,8 @@ def _fit_graph(
 ) -> dict[str, np.ndarray]:
   """Builds the attribute graph, with node2vec vectors where they are wanted."""
   if spec.attribute_encoder == 'lookup':
-    return attribute_graph.to_arrays(
-      attribute_graph.without_edges(spec.num_attributes)
+    return padded_arrays.to_arrays(
+      padded_arrays.without_edges(spec.num_attributes)
     )
   graph = attribute_graph.build_graph(dataset)
   if spec.node_vector_size:
@@ -86,14 +87,14 @@ def _fit_graph(
       graph, options=options, seed=seed, progress=sys.stderr.isatty()
     )
     graph = dataclasses.replace(graph, vectors_VxD=vectors)
-  return attribute_graph.to_arrays(graph.to_jraph())
+  return padded_arrays.to_arrays(graph.to_jraph())
 
 
 def graph_of(fitted: Mapping[str, Mapping]) -> Any:
   """Returns the attribute graph (`GraphsTuple`) of what was fitted, or None."""
   if GRAPH not in fitted:
     return None
-  return attribute_graph.from_arrays(fitted[GRAPH])
+  return padded_arrays.from_arrays(fitted[GRAPH])
 
 
 def account_rows(

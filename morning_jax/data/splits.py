@@ -26,10 +26,10 @@ class Split:
   """
 
   name: str
-  brand_row_B: np.ndarray
-  candidate_row_M: np.ndarray
-  brand_P: np.ndarray
-  candidate_P: np.ndarray
+  brand_row_B: accounts_lib.AccountRows
+  candidate_row_M: accounts_lib.AccountRows
+  brand_P: accounts_lib.BrandIndices
+  candidate_P: accounts_lib.CandidateIndices
   category_B: np.ndarray
 
 
@@ -53,34 +53,36 @@ def select(dataset: accounts_lib.Dataset, name: str) -> Split | None:
   _, code_B = np.unique(categories, return_inverse=True)
   return Split(
     name=name,
-    brand_row_B=brands,
-    candidate_row_M=candidates,
-    brand_P=brand_P,
-    candidate_P=candidate_P,
+    brand_row_B=accounts_lib.AccountRows(brands),
+    candidate_row_M=accounts_lib.AccountRows(candidates),
+    brand_P=accounts_lib.BrandIndices(brand_P),
+    candidate_P=accounts_lib.CandidateIndices(candidate_P),
     category_B=np.where(categories == '', -1, code_B).astype(np.int32),
   )
 
 
-def without_negatives(split: Split) -> np.ndarray:
-  """Finds the brands to which every candidate is a positive, as indices.
+def without_negatives(split: Split) -> accounts_lib.BrandIndices:
+  """Finds the brands to which every candidate is a positive.
 
   Such brands can't be trained on: nothing can be ranked below a positive.
   """
   count_B = np.bincount(split.brand_P, minlength=len(split.brand_row_B))
-  return np.flatnonzero(count_B == len(split.candidate_row_M))
+  return accounts_lib.BrandIndices(
+    np.flatnonzero(count_B == len(split.candidate_row_M))
+  )
 
 
-def drop_brands(split: Split, brands: np.ndarray) -> Split:
-  """Removes brands (indices into the split) and their positives."""
+def drop_brands(split: Split, brands: accounts_lib.BrandIndices) -> Split:
+  """Removes brands and their positives."""
   kept_B = np.ones(len(split.brand_row_B), bool)
   kept_B[brands] = False
   new_B = np.cumsum(kept_B) - 1
   kept_P = kept_B[split.brand_P]
   return dataclasses.replace(
     split,
-    brand_row_B=split.brand_row_B[kept_B],
-    brand_P=new_B[split.brand_P[kept_P]],
-    candidate_P=split.candidate_P[kept_P],
+    brand_row_B=accounts_lib.AccountRows(split.brand_row_B[kept_B]),
+    brand_P=accounts_lib.BrandIndices(new_B[split.brand_P[kept_P]]),
+    candidate_P=accounts_lib.CandidateIndices(split.candidate_P[kept_P]),
     category_B=split.category_B[kept_B],
   )
 

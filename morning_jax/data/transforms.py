@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from morning_jax.core import accounts as accounts_lib
+
 Fitted = dict[str, np.ndarray]
 
 # Of the largest eigenvalue, added to all: directions without variance stay
@@ -23,8 +25,8 @@ def fit(
   kind: str,
   x_AxF: np.ndarray,
   *,
-  brand_rows: np.ndarray,
-  influencer_rows: np.ndarray,
+  brand_rows: accounts_lib.AccountRows,
+  influencer_rows: accounts_lib.AccountRows,
   strength: float,
 ) -> Fitted:
   """Fits a transform to the training accounts' features.

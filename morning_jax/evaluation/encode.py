@@ -130,7 +130,7 @@ class Scorer:
     )
 
   def encode(
-    self, params: Any, rows: np.ndarray, *, role: str
+    self, params: Any, rows: accounts_lib.AccountRows, *, role: str
   ) -> dict[str, jax.Array]:
     """Encodes accounts of one role.
 

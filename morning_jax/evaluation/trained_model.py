@@ -71,8 +71,8 @@ def restore(workdir: str | os.PathLike[str]) -> Trained:
   parts: dict[str, Any] = {}
 
   def targets(stored: Mapping[str, Any]) -> dict[str, Any]:
+    meta = meta_lib.CheckpointMeta.from_json(stored)
     try:
-      meta = meta_lib.CheckpointMeta.from_json(stored)
       config = ml_collections.ConfigDict(meta.config)
       model = factory.build(config.model, meta.spec)
     except (KeyError, AttributeError, TypeError) as e:

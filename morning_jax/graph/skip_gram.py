@@ -42,7 +42,7 @@ class SkipGram:
   epochs: int = 5
   negatives: int = 5
   noise_nodes: int = 64
-  learning_rate: float = 0.02
+  learning_rate: float = 0.02  # of Adam; word2vec's 0.025 is of plain SGD
   walks_per_step: int | None = None
 
 

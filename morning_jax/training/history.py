@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -32,12 +33,17 @@ class History:
       files.write_text(self._path, ''.join(lines))
 
   def add(self, step: int, metrics: Mapping[str, Any]) -> None:
-    """Appends an evaluation: every metric that is a number."""
+    """Appends an evaluation: every metric that is a number.
+
+    It is on the disk before the checkpoint of its step is.
+    """
     if not multihost.is_first():
       return
     numbers = {k: v for k, v in metrics.items() if isinstance(v, int | float)}
     with self._path.open('a', encoding='utf-8') as f:
       f.write(json.dumps(numbers | {'step': step}) + '\n')
+      f.flush()
+      os.fsync(f.fileno())
 
 
 def read(workdir: pathlib.Path) -> list[dict[str, Any]]:

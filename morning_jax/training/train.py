@@ -29,6 +29,7 @@ from morning_jax.training import run as run_lib
 from morning_jax.training import schedule as schedule_lib
 from morning_jax.training import step as step_lib
 from morning_jax.training import termination as termination_lib
+from morning_jax.training import trainer as trainer_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +67,7 @@ class _Scalars:
 
   def __init__(
     self,
-    run: run_lib.Trainer,
+    run: trainer_lib.Trainer,
     written: tensorboard.Scalars,
     bar: console.Progress,
   ):
@@ -99,7 +100,7 @@ class _Scalars:
 
 
 def _loop(
-  run: run_lib.Trainer,
+  run: trainer_lib.Trainer,
   at: _Position,
   written: tensorboard.Scalars,
   termination: termination_lib.Termination,
@@ -118,6 +119,7 @@ def _loop(
 
   def save(metrics: Mapping[str, Any] | None) -> None:
     if at.step not in saved:
+      written.flush()  # what is behind a checkpoint is not written again
       run.save(at.step, at.state, at.progress, metrics)
       saved.add(at.step)
 
@@ -151,7 +153,7 @@ def _loop(
 
 
 def _evaluate(
-  run: run_lib.Trainer, params: Any, split: splits_lib.Split, *, step: int
+  run: trainer_lib.Trainer, params: Any, split: splits_lib.Split, *, step: int
 ) -> dict[str, Any]:
   try:
     return evaluator.evaluate_split(
@@ -164,7 +166,7 @@ def _evaluate(
 
 
 def _held_out(
-  run: run_lib.Trainer,
+  run: trainer_lib.Trainer,
 ) -> tuple[list[splits_lib.Split], list[str]]:
   """Chooses the splits to evaluate in the end; adds notes to them."""
   names = [
@@ -177,7 +179,7 @@ def _held_out(
   )
 
 
-def _known(run: run_lib.Trainer) -> dict[str, dict[str, Any]] | None:
+def _known(run: trainer_lib.Trainer) -> dict[str, dict[str, Any]] | None:
   """Returns the best checkpoint's metrics, if they are written."""
   best = run.checkpoints.best_step()
   if best is None:
@@ -187,7 +189,7 @@ def _known(run: run_lib.Trainer) -> dict[str, dict[str, Any]] | None:
   )
 
 
-def _finish(run: run_lib.Trainer) -> dict[str, dict[str, Any]]:
+def _finish(run: trainer_lib.Trainer) -> dict[str, dict[str, Any]]:
   """Evaluates the best checkpoint on the brands held out."""
   restored = run.checkpoints.restore(
     lambda _: {'params': run.abstract_params}, prefer_best=True
@@ -262,7 +264,9 @@ def _with_absolute_paths(
 
 
 def _train(
-  run: run_lib.Trainer, at: _Position, termination: termination_lib.Termination
+  run: trainer_lib.Trainer,
+  at: _Position,
+  termination: termination_lib.Termination,
 ) -> Outcome:
   """Does what `train` does, in a working folder of its own."""
   workdir, num_steps = run.workdir, run.plan.num_steps

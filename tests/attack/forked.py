@@ -8,12 +8,31 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
 from typing import Any, NamedTuple
 
 from tests import runs
+from tests.attack import system_calls
+
+
+class Aim(NamedTuple):
+  """What happens to a command line at its operations on files.
+
+  Attributes:
+    folder: where operations count.
+    number: how many happen before; None: all of them.
+    error: what those after them get, as from a disk that is full for good; 0:
+      the process is killed.
+    only: kinds or roles of the operations that count; all, if empty.
+  """
+
+  folder: str
+  number: int | None = None
+  error: int = 0
+  only: tuple[str, ...] = ()
 
 
 class Ended(NamedTuple):
@@ -24,20 +43,22 @@ class Ended(NamedTuple):
     stdout: what it printed.
     stderr: what it printed there.
     left: processes that it left behind.
+    operations: on files, as far as an aim counted them.
   """
 
   code: int | None
   stdout: str
   stderr: str
   left: list[int]
+  operations: list[system_calls.Operation]
 
 
 class Launcher:
-  """A server that has imported `launch.<name>`."""
+  """A server that has imported a launcher, by the name of its module."""
 
-  def __init__(self, name: str):
+  def __init__(self, module: str):
     self._process = subprocess.Popen(
-      [sys.executable, '-W', 'ignore', '-m', 'tests.attack.forked', name],
+      [sys.executable, '-W', 'ignore', '-m', 'tests.attack.forked', module],
       cwd=runs.ROOT,
       env=runs.environment(),
       stdin=subprocess.PIPE,
@@ -50,7 +71,8 @@ class Launcher:
     *args: str,
     folder: pathlib.Path,
     closed: int | None = None,
-    seconds: float = 300,
+    aim: Aim | None = None,
+    seconds: float = runs.PATIENCE,
   ) -> Ended:
     """Runs a command line in a folder.
 
@@ -58,15 +80,17 @@ class Launcher:
       *args: the command line, less the launcher.
       folder: where it runs.
       closed: a descriptor that it finds closed, as after `>&-`.
+      aim: what happens at its operations on files.
       seconds: how long it may take.
     """
     output = folder.parent / f'{folder.name}-output'
-    output.mkdir()
+    output.mkdir(exist_ok=True)
     request = {
       'args': [os.fsencode(a).hex() for a in args],
       'folder': str(folder),
       'output': str(output),
       'closed': closed,
+      'aim': aim,
       'seconds': seconds,
     }
     assert self._process.stdin and self._process.stdout
@@ -77,20 +101,24 @@ class Launcher:
       (output / name).read_bytes().decode(errors='replace')
       for name in ('stdout', 'stderr')
     ]
-    return Ended(answer['code'], *texts, answer['left'])
+    operations = [system_calls.Operation(*x) for x in answer['operations']]
+    return Ended(answer['code'], *texts, answer['left'], operations)
 
   def close(self) -> None:
     """Ends the server."""
     self._process.communicate()
 
 
-def _child(name: str, module: Any, request: dict[str, Any]) -> None:
+def _child(
+  name: str, module: Any, request: dict[str, Any], here: socket.socket
+) -> None:
   """Becomes the process that a shell would have started."""
   os.setsid()
   signal.signal(signal.SIGINT, signal.default_int_handler)
   for number, stream in ((1, 'stdout'), (2, 'stderr')):
     file = os.open(
-      os.path.join(request['output'], stream), os.O_WRONLY | os.O_CREAT
+      os.path.join(request['output'], stream),
+      os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
     )
     os.dup2(file, number)
   os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -100,9 +128,13 @@ def _child(name: str, module: Any, request: dict[str, Any]) -> None:
     setattr(sys, {1: 'stdout', 2: 'stderr'}[request['closed']], None)
   os.chdir(request['folder'])
   args = [os.fsdecode(bytes.fromhex(a)) for a in request['args']]
-  sys.argv = [f'{runs.ROOT}/launch/{name}.py', *args]
-  sys.orig_argv = [sys.executable, '-m', f'launch.{name}', *args]
-  module.command_line.run(module.main, arguments=int(name == 'benchmark'))
+  sys.argv = [module.__file__, *args]
+  sys.orig_argv = [sys.executable, '-m', name, *args]
+  if request['aim']:
+    socket.send_fds(here, [b'x'], [system_calls.listen()])
+  here.close()
+  words = {'launch.benchmark': 1, 'tests.attack.saves': 2}
+  module.command_line.run(module.main, arguments=words.get(name, 0))
 
 
 def _sessions(session: int) -> list[int]:
@@ -118,38 +150,81 @@ def _sessions(session: int) -> list[int]:
   return found
 
 
-def _wait(child: int, seconds: float) -> int | None:
-  deadline = time.monotonic() + seconds
-  while time.monotonic() < deadline:
-    ended, status = os.waitpid(child, os.WNOHANG)
-    if ended:
-      return os.waitstatus_to_exitcode(status)
-    time.sleep(0.01)
-  return None
+class _Child:
+  """A process that was forked here."""
+
+  def __init__(self, number: int):
+    self._number = number
+    self.code: int | None = None
+
+  def has_ended(self) -> bool:
+    """Tells whether it has ended; then `code` is there."""
+    if self.code is None:
+      ended, status = os.waitpid(self._number, os.WNOHANG)
+      if ended:
+        self.code = os.waitstatus_to_exitcode(status)
+    return self.code is not None
+
+  def wait(self, seconds: float) -> None:
+    """Waits for its end, but no longer than so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not self.has_ended() and time.monotonic() < deadline:
+      time.sleep(0.01)
+
+  def serve(
+    self, aim: Aim, there: socket.socket, seconds: float
+  ) -> list[system_calls.Operation]:
+    """Waits for its end, and does to it what an aim says."""
+    _, (listener, *_), _, _ = socket.recv_fds(there, 1, 1)
+    operations: list[system_calls.Operation] = []
+
+    def answer(operation: system_calls.Operation) -> int:
+      if aim.only and not {operation.kind, operation.role} & {*aim.only}:
+        return 0
+      operations.append(operation)
+      if aim.number is None or len(operations) <= aim.number:
+        return 0
+      if not aim.error:
+        os.kill(self._number, signal.SIGKILL)
+        os.waitid(os.P_PID, self._number, os.WEXITED | os.WNOWAIT)
+      return aim.error
+
+    system_calls.serve(listener, aim.folder, answer, self.has_ended, seconds)
+    os.close(listener)
+    return operations
 
 
 def _serve(name: str) -> None:
   import importlib
 
-  module = importlib.import_module(f'launch.{name}')
+  module = importlib.import_module(name)
   answers = os.fdopen(os.dup(1), 'w')
   for line in sys.stdin:
     request = json.loads(line)
     sys.stdout.flush()
-    child = os.fork()
-    if not child:
-      _child(name, module, request)
-    code = _wait(child, request['seconds'])
+    here, there = socket.socketpair()
+    number = os.fork()
+    if not number:
+      there.close()
+      _child(name, module, request, here)
+    here.close()
+    child, operations = _Child(number), []
+    if request['aim']:
+      operations = child.serve(Aim(*request['aim']), there, request['seconds'])
+    else:
+      child.wait(request['seconds'])
+    there.close()
     deadline = time.monotonic() + 5
-    left = _sessions(child)
-    while code is not None and left and time.monotonic() < deadline:
+    left = _sessions(number)
+    while child.code is not None and left and time.monotonic() < deadline:
       time.sleep(0.05)
-      left = _sessions(child)
+      left = _sessions(number)
     for process in left:
       os.kill(process, signal.SIGKILL)
-    if code is None:
-      os.waitpid(child, 0)
-    answers.write(json.dumps({'code': code, 'left': left}) + '\n')
+    if child.code is None:
+      os.waitpid(number, 0)
+    answer = {'code': child.code, 'left': left, 'operations': operations}
+    answers.write(json.dumps(answer) + '\n')
     answers.flush()
 
 

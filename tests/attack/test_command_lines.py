@@ -319,7 +319,7 @@ def launchers():
 
   def launcher(name: str) -> forked.Launcher:
     if name not in started:
-      started[name] = forked.Launcher(name)
+      started[name] = forked.Launcher(f'launch.{name}')
     return started[name]
 
   yield launcher
@@ -435,6 +435,7 @@ def test_a_closed_stdout_is_told(launchers, world, tmp_path):
   assert ended.stderr.count('\n') == 1
 
 
+@pytest.mark.slow
 def test_a_closed_stderr_does_not_end_training(launchers, world, tmp_path):
   folder = tmp_path / 'run'
   folder.mkdir()

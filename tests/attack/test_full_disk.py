@@ -1,114 +1,135 @@
-"""A disk that is full at any write: one line, and nothing before is lost.
+"""A disk that is full, fails or is read-only: one line, and code 2 or 75.
 
-MORNING_ATTACK_DISKS says how many disks fill up (12), MORNING_ATTACK_SEED of
-which sizes (0).
+All of them:
+  pytest -m slow tests/attack/test_full_disk.py
+MORNING_ATTACK_DISKS says how many of each (12), MORNING_ATTACK_SEED which (0).
+
+What is demanded: one line of at most 300 characters that names the folder and
+says what the system says, nothing before and nothing after it, the right exit
+code, everything that was saved before still there, and a run that goes on and
+leaves nothing over once the disk is well again.
 """
 
 import errno
 import os
 import pathlib
 import subprocess
-import sys
-import textwrap
 
 import pytest
 
-from tests import runs
+from tests.attack import forked
 from tests.attack import harness
+from tests.attack import saves
+from tests.attack import system_calls
+from tests.attack import test_kills
 
-# Saves until the disk is full, as training does, and exits as launchers do.
-# argv: folder, bytes that a file may have (0: any number).
-SAVES = textwrap.dedent("""
-  import resource
-  import sys
+pytestmark = pytest.mark.xdist_group('kills')
 
-  import jax
-  from jax import numpy as jnp
-
-  from launch import command_line
-  from morning_jax.checkpoint import manager
-  from morning_jax.checkpoint import workdir
-  from morning_jax.reporting import tensorboard
-
-  folder, limit = sys.argv[1], int(sys.argv[2])
-  sys.argv[1:] = []
-
-  def tree(count, seed):
-    keys = jax.random.split(jax.random.key(seed), count)
-    return {
-      f'{i}': jax.random.normal(key, (64, 4 * i + 4))
-      for i, key in enumerate(keys)
-    }
-
-  def main(argv):
-    made = manager.Checkpoints(folder)
-    written = tensorboard.Scalars(folder, first_step=0)
-    first = 1 + max(made.steps(), default=0)
-    for step in range(first, first + 5):
-      if limit and step == first + 1:
-        made.wait()
-        resource.setrlimit(
-          resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY)
-        )
-      written.write(step, 'train', {'loss': 1.5})
-      written.flush()
-      items = {'params': tree(12, step), 'training': tree(24, step)}
-      made.save(step, items=items, meta={}, metrics={'map': 1 / step})
-    made.close()
-    written.close()
-    workdir.write_metrics(f'{folder}/metrics.json', {'x': ['y' * 9] * 999})
-
-  command_line.run(main)
-""")
+_COUNT = int(os.environ.get('MORNING_ATTACK_DISKS', '12'))
+_sees_calls = pytest.mark.skipif(
+  not system_calls.available(), reason='takes seccomp on x86-64'
+)
 
 
-def save(folder: pathlib.Path, limit: int = 0):
-  return subprocess.run(
-    [sys.executable, '-c', SAVES, str(folder), str(limit)],
-    env={**runs.environment(), 'JAX_ENABLE_COMPILATION_CACHE': 'false'},
-    cwd=runs.ROOT,
-    capture_output=True,
-    text=True,
-    check=False,
+@pytest.fixture(scope='module')
+def saving():
+  launcher = forked.Launcher('tests.attack.saves')
+  yield launcher
+  launcher.close()
+
+
+def save(
+  launcher,
+  folder: pathlib.Path,
+  limit: int = 0,
+  aim: forked.Aim | None = None,
+) -> forked.Ended:
+  return launcher.run(
+    str(folder), str(limit), folder=folder.parent.parent, aim=aim
   )
 
 
-def complete(folder: pathlib.Path) -> list[int]:
-  names = [p.name for p in (folder / 'checkpoints').glob('*')]
-  return sorted(int(name) for name in names if name.isdigit())
+def assert_told(ended: forked.Ended, folder: pathlib.Path, number: int) -> None:
+  """Checks how a launcher ends on a disk that fails with an error's number."""
+  assert ended.code == (75 if number == errno.EIO else 2), ended.stderr
+  line = harness.assert_one_line(ended.stderr)
+  assert line.startswith(f'error: {folder}'), line
+  assert line.endswith(f': {os.strerror(number)}'), line
+  assert not ended.left
 
 
-def assert_told(done, folder: pathlib.Path, number: int) -> None:
-  assert done.returncode == 2, done.stderr
-  line = harness.assert_one_line(done.stderr)
-  assert line.startswith(f'error: {folder}')
-  assert line.endswith(f': {os.strerror(number)}')
+def assert_goes_on(launcher, folder: pathlib.Path) -> None:
+  """Checks what was saved before, and that the next run goes on from there."""
+  before = test_kills.assert_intact(folder)
+  ended = save(launcher, folder)
+  assert (ended.code, ended.stderr) == (0, '')
+  assert test_kills.assert_intact(folder) == before + saves.COUNT
+  test_kills.assert_nothing_left_over(folder)
 
 
-# Bytes: below the first file; then what stops the sharding, TensorBoard's
-# events, metadata, arrays of each item, and the last of them.
-LIMITS = (1, 100, 300, 600, 1200, 2500, 5000, 9000, 20000, 50000, 100000)
+# Bytes, from those that the line itself needs: what stops the sharding,
+# metadata, arrays of each item, and the metrics after all saves.
+LIMITS = (300, 600, 1200, 2500, 5000, 9000, 11000)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('limit', LIMITS)
-def test_a_limit_on_files(tmp_path, limit):
-  folder = tmp_path / 'run'
-  done = save(folder, limit)
-  assert_told(done, folder, errno.EFBIG)
-  before = complete(folder)
-  assert before
-  assert runs.final_arrays(folder)
-  done = save(folder)
-  assert (done.returncode, done.stderr) == (0, '')
-  assert complete(folder)[-1] == before[-1] + 5
-  assert not list((folder / 'checkpoints').glob('*tmp*'))
+def test_a_limit_on_files(saving, tmp_path, limit):
+  folder = tmp_path / 'at' / 'run'
+  folder.parent.mkdir()
+  assert_told(save(saving, folder, limit), folder, errno.EFBIG)
+  assert test_kills.assert_intact(folder)
+  assert_goes_on(saving, folder)
 
 
-def sizes():
-  rng = harness.rng('disks')
-  count = int(os.environ.get('MORNING_ATTACK_DISKS', '12'))
-  return sorted(rng.sample(range(8, 2408, 4), min(count, 600)))
+def fail_at(
+  launcher, place: pathlib.Path, number: int, error: int
+) -> forked.Ended:
+  """Saves on a disk that fails for good after so many operations."""
+  folder = place / 'run'
+  place.mkdir()
+  space = error in (errno.ENOSPC, errno.EDQUOT)
+  only = system_calls.TAKES_SPACE if space else system_calls.CHANGES
+  ended = save(
+    launcher,
+    folder,
+    aim=forked.Aim(str(folder), number, error, only=only),
+  )
+  if ended.code:
+    assert_told(ended, folder, error)
+  else:  # it had ended before
+    assert ended.stderr == ''
+  assert_goes_on(launcher, folder)
+  return ended
+
+
+@_sees_calls
+@pytest.mark.parametrize(
+  ('number', 'error'),
+  [(30, errno.ENOSPC), (140, errno.EROFS), (90, errno.EIO)],
+)
+def test_a_disk_that_fails(saving, tmp_path, number, error):
+  assert fail_at(saving, tmp_path / 'at', number, error).code
+
+
+@_sees_calls
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  'error', ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO'], ids=str.lower
+)
+def test_a_disk_that_fails_at_any_operation(saving, tmp_path, error):
+  rng = harness.rng(f'disks that fail, {error}')
+  failed, told = [], 0
+  for i in range(_COUNT):
+    number = rng.randrange(190 if error in ('ENOSPC', 'EDQUOT') else 330)
+    print(f'{error} after {number} operations', flush=True)
+    try:
+      ended = fail_at(saving, tmp_path / f'{i}', number, getattr(errno, error))
+      told += ended.code != 0
+    except AssertionError as e:
+      failed.append(f'{error} after {number}: {e}')
+  assert not failed, '\n'.join(failed)
+  assert told
 
 
 @pytest.fixture
@@ -134,21 +155,23 @@ def mounted(tmp_path):
     subprocess.run(['umount', '-l', folder], check=False)
 
 
+def sizes() -> list[int]:
+  """KiB of disks, from one that takes nothing to one that takes all."""
+  rng = harness.rng('disks')
+  return sorted(rng.sample(range(8, 808, 4), min(_COUNT, 200)))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('size_kib', sizes())
-def test_a_disk_that_fills_up(tmp_path, mounted, size_kib):
+def test_a_disk_that_fills_up(saving, tmp_path, mounted, size_kib):
   disk = mounted(size_kib)
-  done = save(disk / 'run')
-  if done.returncode == 0:
-    assert done.stderr == ''
+  folder = disk / 'run'
+  ended = save(saving, folder)
+  if ended.code == 0:
+    assert ended.stderr == ''
     return
-  assert_told(done, disk, errno.ENOSPC)
-  before = complete(disk / 'run')
-  if before:
-    assert runs.final_arrays(disk / 'run')
+  assert_told(ended, disk, errno.ENOSPC)
   subprocess.run(
     ['mount', '-o', 'remount,size=64m', disk], check=True, capture_output=True
   )
-  done = save(disk / 'run')
-  assert (done.returncode, done.stderr) == (0, '')
-  assert complete(disk / 'run')[-1] == max(before, default=0) + 5
+  assert_goes_on(saving, folder)

@@ -18,8 +18,6 @@ import pytest
 from tests import runs
 from tests.launch import test_distributed
 
-pytestmark = pytest.mark.xdist_group('processes')
-
 
 def _children(parent: int) -> list[int]:
   text = pathlib.Path(f'/proc/{parent}/task/{parent}/children').read_text()
@@ -109,6 +107,7 @@ def bundle(tmp_path_factory):
   return runs.write_bundle(tmp_path_factory.mktemp('data') / 'small')
 
 
+@pytest.mark.slow
 def test_the_first_is_killed(bundle, tmp_path):
   # It takes the coordinator along, upon which JAX aborts the other.
   kill_one(bundle, tmp_path / 'w', victim=0, how='all', saved=1, later=0)

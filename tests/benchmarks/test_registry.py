@@ -18,13 +18,14 @@ COUNTS = {
   'startup': 2,
   'scaling': 3,
 }
+_FAST = ('encoding', 'ranking', 'checkpoint')
 
 
 @pytest.mark.parametrize(
   'name',
   [
-    # Every start is a process that compiles from nothing.
-    pytest.param(n, marks=pytest.mark.slow) if n == 'startup' else n
+    # The others compile much, or start processes that do.
+    n if n in _FAST else pytest.param(n, marks=pytest.mark.slow)
     for n in COUNTS
   ],
 )

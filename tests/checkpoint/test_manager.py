@@ -1,6 +1,7 @@
 """Checkpoints: every damage is noticed, and the one before serves."""
 
 import errno
+import json
 import shutil
 
 import jax
@@ -9,12 +10,17 @@ import numpy as np
 import pytest
 
 from morning_jax.checkpoint import checksums
+from morning_jax.checkpoint import failures
 from morning_jax.checkpoint import manager as checkpoint_lib
+from morning_jax.checkpoint import meta as meta_lib
 from morning_jax.checkpoint import reading
 from morning_jax.core import errors
+from morning_jax.core import files
+from morning_jax.core import input_spec
 from morning_jax.core import sharding
 from morning_jax.evaluation import evaluate
 from morning_jax.evaluation import trained_model
+from morning_jax.training import schedule
 from morning_jax.training import train
 from tests import runs
 
@@ -113,6 +119,15 @@ def test_the_checksum_does_not_depend_on_the_devices():
   assert checksums.describe({'x': spread}) == checksums.describe({'x': one})
 
 
+def _rewrite(folder, change):
+  """Changes the content of metadata, and its checksum with it."""
+  path = folder / 'meta' / 'metadata'
+  stored = json.loads(path.read_text())
+  change(stored['content'])
+  stored['crc32'] = files.checksum(stored['content'])
+  path.write_text(json.dumps(stored))
+
+
 def _largest(folder):
   return max(
     (p for p in folder.rglob('*') if p.is_file() and p.parent.name == 'd'),
@@ -140,6 +155,13 @@ DAMAGES = {
   'metadata changed': lambda f: (f / 'meta' / 'metadata').write_text(
     (f / 'meta' / 'metadata').read_text().replace('"seed": 0', '"seed": 1')
   ),
+  'metadata nested': lambda f: (f / 'meta' / 'metadata').write_text(
+    '[' * 100_000
+  ),
+  'no arrays described': lambda f: _rewrite(f, lambda m: m.pop('arrays')),
+  'no version': lambda f: _rewrite(f, lambda m: m.pop('format_version')),
+  'no metrics': lambda f: _rewrite(f, lambda m: m.pop('metrics')),
+  'another step': lambda f: _rewrite(f, lambda m: m.update(step=7)),
   'empty folder': lambda f: [shutil.rmtree(f), f.mkdir()],
 }
 
@@ -163,6 +185,76 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
   made.save(2, items={'params': tree(2)}, meta={}, metrics=None)
   made.close()
   assert made.restore(targets).step == 2
+
+
+def test_the_best_step_is_that_of_checked_metadata(tmp_path):
+  made = save(tmp_path, [(1, 0.40), (2, 0.42)])
+  folder = tmp_path / 'checkpoints'
+  # What Orbax would keep, and other software may: nobody looks at it.
+  (folder / '2' / 'metrics').mkdir()
+  (folder / '2' / 'metrics' / 'metrics').touch()
+  assert made.best_step() == 2
+  # A changed number is noticed.
+  file = folder / '1' / 'meta' / 'metadata'
+  file.write_text(file.read_text().replace('0.4}', '0.94}'))
+  assert made.best_step() == 2
+  assert made.restore(targets, prefer_best=True).step == 2
+
+
+def test_names_that_are_no_steps_are_left_alone(tmp_path):
+  made = save(tmp_path, [(1, None), (2, None)])
+  for name in (
+    '\N{SUPERSCRIPT TWO}',
+    '03',
+    '-1',
+    '1_0',
+    '\N{FULLWIDTH DIGIT ONE}',
+  ):
+    (tmp_path / 'checkpoints' / name).mkdir()
+  assert made.steps() == [1, 2]
+  assert made.restore(targets).step == 2
+  assert len(list((tmp_path / 'checkpoints').iterdir())) == 7
+
+
+def test_what_a_kill_before_the_clean_up_left_is_removed(tmp_path):
+  save(tmp_path, [(1, 0.3), (2, 0.9), (3, 0.1)], max_to_keep=9)
+  save(tmp_path, [(4, 0.2)], max_to_keep=9)
+  reader = checkpoint_lib.Checkpoints(tmp_path, max_to_keep=1, read_only=True)
+  assert reader.restore(targets).step == 4
+  assert reader.steps() == [1, 2, 3, 4]
+  made = checkpoint_lib.Checkpoints(tmp_path, max_to_keep=1)
+  assert made.restore(targets).step == 4
+  assert made.steps() == [2, 4]
+  assert not list((tmp_path / 'checkpoints').glob('*tmp*'))
+
+
+def test_metadata_does_not_grow_with_the_run(tmp_path):
+  bundle = runs.write_bundle(tmp_path / 'small')
+  run, state = runs.start(runs.config(bundle), tmp_path / 'run')
+  progress = schedule.Progress()
+  sizes = []
+  for step in (1, 2):
+    for evaluation in range(400 * step - 399, 400 * step):
+      progress = progress.after(evaluation, {'map': 0.5})
+    run.save(step, state, progress, {'map': 0.5})
+    run.checkpoints.wait()
+    file = tmp_path / 'run' / 'checkpoints' / f'{step}' / 'meta' / 'metadata'
+    sizes.append(file.stat().st_size)
+  run.checkpoints.close()
+  assert max(sizes) - min(sizes) < 20, sizes
+
+
+@pytest.mark.parametrize('name', ['config', 'progress', 'input_spec'])
+def test_metadata_of_another_form_is_damage(name):
+  spec = input_spec.InputSpec({}, {}, {})
+  whole = meta_lib.CheckpointMeta({}, '', spec, {}, {}).to_json()
+  assert meta_lib.CheckpointMeta.from_json(whole).spec == spec
+  for changed in (
+    {**whole, name: [3]},
+    {k: whole[k] for k in whole if k != name},
+  ):
+    with pytest.raises(failures.CorruptError, match='does not describe a run'):
+      meta_lib.CheckpointMeta.from_json(changed)
 
 
 @pytest.mark.parametrize('read_only', [True, False])

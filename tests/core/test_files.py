@@ -1,3 +1,5 @@
+import contextlib
+import errno
 import os
 import pathlib
 import socket
@@ -131,3 +133,30 @@ def test_checksums_ignore_the_order_of_keys():
     {'b': [2], 'a': 1}
   )
   assert files.checksum({'a': 1}) != files.checksum({'a': 2})
+
+
+def test_an_error_of_an_open_file_names_it(tmp_path):
+  def fail(file):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  with pytest.raises(OSError) as e:
+    files.write_whole(tmp_path / 'x', fail)
+  assert (e.value.errno, e.value.filename) == (
+    errno.ENOSPC,
+    str(tmp_path / 'x'),
+  )
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+  ('number', 'raised'), [(errno.EIO, True), (errno.EINVAL, False)]
+)
+def test_what_is_not_on_the_disk_is_told(tmp_path, monkeypatch, number, raised):
+  def fsync(handle):
+    raise OSError(number, os.strerror(number))
+
+  monkeypatch.setattr(os, 'fsync', fsync)
+  with contextlib.ExitStack() as expected:
+    if raised:
+      expected.enter_context(pytest.raises(OSError, match=str(tmp_path)))
+    files.sync_tree(tmp_path)

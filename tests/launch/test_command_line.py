@@ -16,6 +16,7 @@ from launch import devices
 from launch import standard_streams
 from morning_jax.core import errors
 from tests import runs
+from tests.attack import harness
 
 
 @pytest.fixture(scope='module')
@@ -408,9 +409,9 @@ def test_a_disk_that_is_full_ends_training_in_one_line(bundle, tmp_path):
     check=False,
   )
   assert done.returncode == 2, done.stderr
-  last = done.stderr.splitlines()[-1]
-  assert last.startswith(f'error: {tmp_path}/run/checkpoints/')
-  assert last.endswith(': File too large')
+  line = harness.assert_one_line(done.stderr)
+  assert line.startswith(f'error: {tmp_path}/run/checkpoints/')
+  assert line.endswith(': File too large')
 
 
 @pytest.mark.parametrize(

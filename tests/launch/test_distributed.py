@@ -20,9 +20,6 @@ from morning_jax.training import history
 from tests import runs
 from tests.checkpoint import test_manager
 
-# One worker runs the pair that all tests compare with.
-pytestmark = pytest.mark.xdist_group('processes')
-
 _STEPS = 16  # of the configuration below
 
 
@@ -120,7 +117,9 @@ def test_one_process_speaks(together):
   assert second[2] == ''
 
 
-@pytest.mark.parametrize('devices', [8, 1])
+@pytest.mark.parametrize(
+  'devices', [1, pytest.param(8, marks=pytest.mark.slow)]
+)
 def test_two_processes_are_one(together, bundle, tmp_path, devices):
   workdir = together[0]
   one = runs.launch(*arguments(bundle, tmp_path), devices=devices)
@@ -253,7 +252,6 @@ def test_what_one_process_can_not_read_none_takes(tmp_path, hurt, said):
   test_manager.save(folders[0], [(1, 0.9), (2, 0.1)])
   shutil.copytree(*folders)
   second = folders[1] / 'checkpoints'
-  (second / '1' / 'metrics' / 'metrics').unlink()
   hurt(second / '2' / 'meta' / 'metadata')
   (second / '3').mkdir()
   port = runs.free_port()

@@ -140,6 +140,19 @@ def test_a_mistake_of_all_is_told_once_by_each(tmp_path):
   assert [end(p) for p in both] == [(2, 'error: no\n')] * 2
 
 
+def test_a_mistake_of_all_is_told_once_by_one_that_hangs(tmp_path):
+  work = (
+    "wait_for('go'); send(failing=True); send(said='no', code=2);"
+    " print('error: no', file=sys.stderr, flush=True); {}"
+  )
+  both = start_two(
+    tmp_path, work.format(_WAIT), work.format('time.sleep(1); sys.exit(2)')
+  )
+  (tmp_path / 'go').touch()
+  done = [(p.communicate()[1], p.returncode) for p in both]
+  assert done == [('error: no\n', 2)] * 2
+
+
 def test_an_error_for_another_ones_mistake_is_not_told(tmp_path):
   both = start_two(
     tmp_path,

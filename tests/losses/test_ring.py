@@ -142,7 +142,12 @@ def assert_equal(ours: Any, want: Any, bound: float = 1e-5) -> None:
 
 
 @pytest.mark.parametrize(
-  'data, model, hinge_weight', [(8, 1, 0.0), *((*m, 0.7) for m in MESHES)]
+  'data, model, hinge_weight',
+  [
+    (8, 1, 0.0),
+    (4, 2, 0.7),
+    *(pytest.param(*m, 0.7, marks=pytest.mark.slow) for m in MESHES),
+  ],
 )
 def test_losses_and_gradients_equal_one_device(data, model, hinge_weight):
   batch = make_batch(48, seed=data)
@@ -156,7 +161,7 @@ def test_losses_and_gradients_equal_one_device(data, model, hinge_weight):
   assert_equal(on_ring(batch, mesh, **options), on_one_device(batch, **options))
 
 
-@pytest.mark.parametrize('size', [6, 41, 47])
+@pytest.mark.parametrize('size', runs.slow_but({41}, [6, 41, 47]))
 def test_a_batch_that_devices_do_not_divide(size):
   batch = make_batch(48, seed=2).rows(size)
   options = {
@@ -373,20 +378,25 @@ def takes_the_ring(bundle, workdir, **changes):
 
 
 @pytest.mark.parametrize(
-  'data, model, batch_size',
+  'data, model, batch_size, steps',
   [
-    (8, 1, 64),
-    (2, 4, 61),  # no number of devices divides it
-    *(pytest.param(*m, 64, marks=pytest.mark.slow) for m in MESHES[1:]),
+    (2, 4, 61, 8),  # no number of devices divides the batch
+    pytest.param(2, 4, 61, 50, marks=pytest.mark.slow),
+    *(pytest.param(*m, 64, 50, marks=pytest.mark.slow) for m in MESHES),
   ],
 )
-def test_fifty_steps_of_training_equal_one_device(
-  bundle, tmp_path, data, model, batch_size
+def test_steps_of_training_equal_one_device(
+  bundle, tmp_path, data, model, batch_size, steps
 ):
   size = {'train__batch_size': batch_size}
-  one = training_losses(bundle, tmp_path / 'one', 50, **size)
+  one = training_losses(bundle, tmp_path / 'one', steps, **size)
   several = training_losses(
-    bundle, tmp_path / 'several', 50, mesh__data=data, mesh__model=model, **size
+    bundle,
+    tmp_path / 'several',
+    steps,
+    mesh__data=data,
+    mesh__model=model,
+    **size,
   )
   assert np.ptp(one['loss']) > 1e-3  # it moves
   for name, values in one.items():

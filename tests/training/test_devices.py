@@ -46,16 +46,19 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize('variant', VARIANTS)
-def test_fifty_steps_are_the_same_on_eight_devices(bundle, tmp_path, variant):
+@pytest.mark.parametrize(
+  'steps', [10, pytest.param(50, marks=pytest.mark.slow)]
+)
+def test_steps_are_the_same_on_eight_devices(bundle, tmp_path, variant, steps):
   assert len(jax.devices()) == 8
   changes = VARIANTS[variant]
-  one = losses_of(runs.config(bundle, **changes), tmp_path / '1', 50)
+  one = losses_of(runs.config(bundle, **changes), tmp_path / '1', steps)
   eight = losses_of(
-    runs.config(bundle, mesh__data=8, **changes), tmp_path / '8', 50
+    runs.config(bundle, mesh__data=8, **changes), tmp_path / '8', steps
   )
   assert set(one) == set(eight)
   for name, values in one.items():
-    assert values.shape == (50,)
+    assert values.shape == (steps,)
     scale = np.abs(values).max()
     gap = np.abs(eight[name] - values).max()
     bound = 1e-4 if name == 'gradient_norm' else 1e-5
@@ -66,7 +69,7 @@ def test_fifty_steps_are_the_same_on_eight_devices(bundle, tmp_path, variant):
 
 @pytest.fixture(scope='module')
 def one_device(bundle, tmp_path_factory):
-  return losses_of(runs.config(bundle), tmp_path_factory.mktemp('one'), 20)
+  return losses_of(runs.config(bundle), tmp_path_factory.mktemp('one'), 10)
 
 
 _SLOW = pytest.mark.slow
@@ -75,10 +78,10 @@ _SLOW = pytest.mark.slow
 @pytest.mark.parametrize(
   ('data', 'model', 'fsdp'),
   [
-    (8, 1, True),
-    (4, 2, False),
     (4, 2, True),
     (1, 8, False),
+    pytest.param(8, 1, True, marks=_SLOW),
+    pytest.param(4, 2, False, marks=_SLOW),
     pytest.param(8, 1, False, marks=_SLOW),
     pytest.param(2, 4, False, marks=_SLOW),
     pytest.param(2, 4, True, marks=_SLOW),
@@ -89,7 +92,7 @@ def test_every_mesh_gives_the_losses_of_one_device(
   bundle, tmp_path, one_device, data, model, fsdp
 ):
   c = runs.config(bundle, mesh__data=data, mesh__model=model, mesh__fsdp=fsdp)
-  here = losses_of(c, tmp_path, 20)
+  here = losses_of(c, tmp_path, 10)
   np.testing.assert_allclose(here['loss'], one_device['loss'], rtol=1e-5)
 
 
@@ -115,7 +118,14 @@ def test_fully_sharded_state_is_spread_over_all_devices(bundle, tmp_path):
   assert all(spread[k] == 1 / 8 for k in moments)
 
 
-@pytest.mark.parametrize(('trained_on', 'model_axis'), [(8, 1), (1, 1), (4, 2)])
+@pytest.mark.parametrize(
+  ('trained_on', 'model_axis'),
+  [
+    (4, 2),
+    pytest.param(8, 1, marks=_SLOW),
+    pytest.param(1, 1, marks=_SLOW),
+  ],
+)
 def test_a_checkpoint_evaluates_the_same_elsewhere(
   bundle, tmp_path, trained_on, model_axis
 ):

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -31,7 +32,20 @@ def bundle(tmp_path_factory):
 def finished(bundle, tmp_path_factory):
   """A finished run in this process: its folder and outcome."""
   workdir = tmp_path_factory.mktemp('runs') / 'finished'
-  return workdir, train.train(runs.config(bundle), workdir)
+  # As many people type it: from where they stand.
+  c = runs.config(pathlib.Path(os.path.relpath(bundle)))
+  return workdir, train.train(c, workdir)
+
+
+def test_the_data_is_found_from_any_folder(
+  finished, bundle, tmp_path, monkeypatch
+):
+  workdir, outcome = finished
+  monkeypatch.chdir(tmp_path)
+  assert evaluate.evaluate(workdir)['test'] == outcome.metrics['test']
+  stored = checkpoint_lib.Checkpoints(workdir, read_only=True)
+  config = stored.read_meta(stored.steps()[-1])['config']
+  assert config['data']['bundle'] == str(bundle)
 
 
 def test_it_learns(bundle, tmp_path):
@@ -267,6 +281,7 @@ def test_lent_validation_brands(bundle, tmp_path, capsys):
   err = capsys.readouterr().err
   assert '12 of 48 training brands are held out' in err
   assert 'no test brands; evaluated on its valid brands' in err
+  assert ' positives/s' in err and 'triplets' not in err
   again = evaluate.evaluate(tmp_path / 'run')
   assert again == outcome.metrics
 

@@ -21,6 +21,7 @@ import ml_collections
 import numpy as np
 
 from morning_jax.comparison.methods import interface
+from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import input_spec
 from morning_jax.core import random_streams
 from morning_jax.core import sharding
@@ -133,8 +134,10 @@ def _scores(
 ) -> np.ndarray:
   """Scores a task's held-out brands; rows are padded as in training."""
 
-  def encode(rows: np.ndarray, role: str) -> morning.Representations:
-    padded = np.resize(rows, _padded_size(len(rows)))
+  def encode(
+    rows: accounts_lib.AccountRows, role: str
+  ) -> morning.Representations:
+    padded = accounts_lib.AccountRows(np.resize(rows, _padded_size(len(rows))))
     return scorer.encode(params, padded, role=role)
 
   brand_row_B, candidate_row_M = (

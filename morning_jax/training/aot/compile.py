@@ -14,18 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-import importlib.util
 import math
-import os
 from typing import Any
 
 import jax
 from jax import numpy as jnp
-from jax.experimental import topologies
 from jax.sharding import Mesh
 import ml_collections
 
-from morning_jax.core import errors
 from morning_jax.core import sharding
 from morning_jax.losses import ring
 from morning_jax.model import factory
@@ -36,16 +32,7 @@ from morning_jax.training import step as step_lib
 from morning_jax.training.aot import chips
 from morning_jax.training.aot import hlo
 from morning_jax.training.aot import input_shapes
-
-# What libtpu reads where it starts: no device is looked for, and none claimed,
-# so that compilers can run side by side.
-_LIBTPU = {
-  'TPU_SKIP_MDS_QUERY': '1',
-  'ALLOW_MULTIPLE_LIBTPU_LOAD': '1',
-  # Spares warnings.
-  'TPU_ACCELERATOR_TYPE': 'v5litepod-4',
-  'TPU_WORKER_HOSTNAMES': 'localhost',
-}
+from morning_jax.training.aot import topology as topology_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,44 +87,6 @@ class Report:
       'at_least': max(compute, memory, exchange),
       'one_after_another': max(compute, memory) + exchange,
     }
-
-
-def describe(topology: str) -> tuple[Any, chips.Chip]:
-  """Looks a topology up, without a device of the kind.
-
-  Args:
-    topology: chip and shape, `v5e:4x4`.
-
-  Returns:
-    The topology, and the peak rates of one of its devices.
-
-  Raises:
-    UserError: no such topology, or libtpu is not installed.
-  """
-  name, _, shape = topology.partition(':')
-  sizes = shape.split('x')
-  if name not in chips.CHIPS or not all(
-    x.isdecimal() and int(x) for x in sizes
-  ):
-    raise errors.UserError(
-      f'--topology={topology}: is no chip and shape as in v5e:4x4; chips:'
-      f' {", ".join(chips.CHIPS)}'
-    )
-  if importlib.util.find_spec('libtpu') is None:
-    raise errors.UserError(
-      "the compiler for TPUs is not installed: pip install 'morning_jax[tpu]'"
-    )
-  for variable, value in _LIBTPU.items():
-    os.environ.setdefault(variable, value)
-  try:
-    found = topologies.get_topology_desc(platform='tpu', topology_name=topology)
-  except jax.errors.JaxRuntimeError as e:
-    reason = str(e).splitlines()[0]
-    raise errors.UserError(f'--topology={topology}: {reason}') from None
-  chip = chips.CHIPS[name]
-  # Some chips are two devices.
-  part = math.prod(map(int, sizes)) / len(found.devices)
-  return found, chips.Chip(*(x * part for x in dataclasses.astuple(chip)))
 
 
 def lower_step(
@@ -264,7 +213,7 @@ def compile_step(
     UserError: no such topology, a wrong configuration, or libtpu is missing.
   """
   config_check.check(config)
-  found, chip = describe(topology)
+  found, chip = topology_lib.describe(topology)
   mesh = sharding.make_mesh(
     data=config.mesh.data, model=config.mesh.model, devices=found.devices
   )

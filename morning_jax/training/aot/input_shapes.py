@@ -15,7 +15,7 @@ from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import input_spec
 from morning_jax.core import sharding
 from morning_jax.graph import account_attributes
-from morning_jax.graph import attribute_graph
+from morning_jax.graph import padded_arrays
 from morning_jax.losses import negative_sampling
 from morning_jax.training import device_data
 
@@ -80,12 +80,12 @@ def of_graph(spec: input_spec.InputSpec, sizes: Sizes, mesh: Mesh) -> Any:
   """
   if not spec.takes_attribute_lists:
     return None
-  arrays = attribute_graph.padded_shapes(
+  arrays = padded_arrays.padded_shapes(
     spec.num_attributes,
     0 if spec.attribute_encoder == 'lookup' else sizes.edges,
     width=spec.node_vector_size,
   )
-  return attribute_graph.from_arrays(
+  return padded_arrays.from_arrays(
     {
       name: jax.ShapeDtypeStruct(
         x.shape, x.dtype, sharding=sharding.of_large(x.shape[0], mesh)

@@ -4,15 +4,11 @@ import dataclasses
 
 import jax
 import numpy as np
-import pytest
 
 from morning_jax.comparison.methods import bamir
 from morning_jax.comparison.methods import fold_data
 from morning_jax.core import accounts as accounts_lib
 from tests.comparison.methods import trained
-
-# What one worker trained is used by all tests.
-pytestmark = pytest.mark.xdist_group('methods')
 
 
 def test_attribute_lists_stand_in_for_embeddings():

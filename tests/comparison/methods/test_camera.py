@@ -9,9 +9,6 @@ import pytest
 from morning_jax.comparison.methods import camera
 from tests.comparison.methods import trained
 
-# What one worker trained is used by all tests.
-pytestmark = pytest.mark.xdist_group('methods')
-
 
 def test_attention_is_between_the_accounts_of_a_pair():
   module = camera.Camera(('content_text',), hidden=8, concepts=3, width=4)

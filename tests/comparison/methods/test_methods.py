@@ -12,16 +12,10 @@ from morning_jax.core import errors
 from tests import runs
 from tests.comparison.methods import trained
 
-# What one worker trained is used by all tests.
-pytestmark = pytest.mark.xdist_group('methods')
-
-
 slow = functools.partial(pytest.param, marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize(
-  'name', runs.slow_but({'bamir', 'two-tower'}, trained.NAMES)
-)
+@pytest.mark.parametrize('name', runs.slow_but({'bamir'}, trained.NAMES))
 def test_learns(name, monkeypatch):
   score_BxM = trained.scores(name)
   test = trained.task().test
@@ -38,7 +32,9 @@ def test_learns(name, monkeypatch):
   assert trained.auc(trained.task(), score_BxM) > max(0.6, untrained + 0.03)
 
 
-@pytest.mark.parametrize('name', trained.NAMES)
+@pytest.mark.parametrize(
+  'name', runs.slow_but({'bamir', 'hptr', 'two-tower'}, trained.NAMES)
+)
 def test_follows_its_seed_and_nothing_held_out(name):
   first = trained.scores(name)
   # Other held-out pairs among the same brands and candidates: the brands'
@@ -55,7 +51,8 @@ def test_follows_its_seed_and_nothing_held_out(name):
   assert np.abs(trained.scores(name, seed=1) - first).max() > 1e-3
 
 
-def test_where_an_influencer_was_found_changes_nothing():
+@pytest.mark.parametrize('name', runs.slow_but({'bamir'}, ('bamir', 'mir')))
+def test_where_an_influencer_was_found_changes_nothing(name):
   # It may stem from a held-out brand's pair.
   dataset = trained.task().dataset
   found = np.random.default_rng(0).permutation(dataset.accounts.found_under)
@@ -63,18 +60,17 @@ def test_where_an_influencer_was_found_changes_nothing():
   changed = dataclasses.replace(
     trained.task(), dataset=dataclasses.replace(dataset, accounts=accounts)
   )
-  for name in ('mir', 'bamir'):
-    again = trained.METHODS[name].score(changed)
-    assert again.tobytes() == trained.scores(name).tobytes()
+  again = trained.METHODS[name].score(changed)
+  assert again.tobytes() == trained.scores(name).tobytes()
 
 
 @pytest.mark.parametrize(
   ('name', 'gone'),
   [
-    ('mir', trained.IMAGES),
-    ('camera', trained.IMAGES),
     ('bamir', trained.TEXTS),
-    ('two-tower', (*trained.CONTENT, *trained.EMBEDDING)),
+    slow('mir', trained.IMAGES),
+    slow('camera', trained.IMAGES),
+    slow('two-tower', (*trained.CONTENT, *trained.EMBEDDING)),
     slow('mir', trained.TEXTS),
     slow('camera', trained.TEXTS),
     slow('bamir', trained.IMAGES),
@@ -113,7 +109,7 @@ def test_needs_what_it_ranks_by(name, gone):
   assert 'attribute' in str(caught.value) or gone[0] in str(caught.value)
 
 
-@pytest.mark.parametrize('name', ['hptr', 'catr'])
+@pytest.mark.parametrize('name', runs.slow_but({'hptr'}, ('hptr', 'catr')))
 def test_text_alone_ignores_the_rest(name):
   short = trained.without(
     trained.task(), (*trained.IMAGES, 'audience_text', *trained.EMBEDDING)
@@ -122,8 +118,10 @@ def test_text_alone_ignores_the_rest(name):
   assert again.tobytes() == trained.scores(name).tobytes()
 
 
-def test_rows_that_lack_a_feature_get_finite_scores():
+@pytest.mark.parametrize(
+  'name', runs.slow_but({'bamir', 'hptr', 'two-tower'}, trained.NAMES)
+)
+def test_rows_that_lack_a_feature_get_finite_scores(name):
   absent = np.isnan(trained.task().dataset.features['content_text'][:, 0])
   assert absent[trained.task().test.candidate_row_M].any()
-  for name in trained.NAMES:
-    assert np.isfinite(trained.scores(name)).all()
+  assert np.isfinite(trained.scores(name)).all()

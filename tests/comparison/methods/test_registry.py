@@ -13,7 +13,7 @@ from morning_jax.core import errors
 from morning_jax.evaluation import metrics
 from tests.comparison import setups
 
-SEEN = ('random', 'popularity', 'similarity', 'morning', 'morning-paper')
+SEEN = ('random', 'popularity', 'similarity', 'morning')
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ SEEN = ('random', 'popularity', 'similarity', 'morning', 'morning-paper')
   [
     *((k, 'embedding') for k in SEEN),
     ('lambdamart', 'embedding'),
-    ('morning', 'gcn'),
+    pytest.param('morning', 'gcn', marks=pytest.mark.slow),
     *(
       pytest.param(k, 'embedding', marks=pytest.mark.slow)
       for k in registry.table(setups.recipes())

@@ -17,6 +17,7 @@ from morning_jax.training.aot import compile as compile_lib
 from morning_jax.training.aot import hlo
 from morning_jax.training.aot import input_shapes
 from morning_jax.training.aot import report as report_lib
+from morning_jax.training.aot import topology
 from tests import runs
 
 needs_libtpu = pytest.mark.skipif(
@@ -74,19 +75,19 @@ def test_collectives_are_read_from_the_text():
   assert (scatter.devices, scatter.bytes_sent) == (4, 60)
 
 
-@pytest.mark.parametrize('topology', ['v5e', 'v5e:4xx4', 'a100:2x2', 'v5e:3x3'])
-def test_an_unknown_topology_is_one_line(topology):
-  if topology == 'v5e:3x3':
+@pytest.mark.parametrize('name', ['v5e', 'v5e:4xx4', 'a100:2x2', 'v5e:3x3'])
+def test_an_unknown_topology_is_one_line(name):
+  if name == 'v5e:3x3':
     pytest.importorskip('libtpu')
   with pytest.raises(errors.UserError, match='--topology') as e:
-    compile_lib.describe(topology)
+    topology.describe(name)
   assert '\n' not in str(e.value)
 
 
 def test_without_the_compiler_it_says_what_to_install(monkeypatch):
   monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
   with pytest.raises(errors.UserError, match=r'morning_jax\[tpu\]'):
-    compile_lib.describe('v5e:4x4')
+    topology.describe('v5e:4x4')
 
 
 def small_config(batch_size=128):
@@ -108,7 +109,12 @@ def _features(spec):
   return {**spec.feature_sizes, 'attribute_list': spec.num_attributes}
 
 
-@pytest.mark.parametrize('encoder', ['embedding', 'node2vec', 'gcn', 'lookup'])
+@pytest.mark.parametrize(
+  'encoder',
+  runs.slow_but(
+    {'embedding', 'gcn'}, ['embedding', 'node2vec', 'gcn', 'lookup']
+  ),
+)
 def test_shapes_are_those_of_training(encoder, tmp_path):
   """Of a run on real arrays, but for the rows of accounts it never draws."""
   c = runs.config(
@@ -154,8 +160,15 @@ def test_shapes_are_those_of_training(encoder, tmp_path):
   assert jax.tree.map(describe, rest) == jax.tree.map(describe, data_rest)
 
 
-@pytest.mark.parametrize('batch_size', [64, 61])
-@pytest.mark.parametrize('kind', ['all_pairs', 'triplet'])
+@pytest.mark.parametrize(
+  ('kind', 'batch_size'),
+  [
+    ('all_pairs', 61),
+    ('triplet', 64),
+    pytest.param('all_pairs', 64, marks=pytest.mark.slow),
+    pytest.param('triplet', 61, marks=pytest.mark.slow),
+  ],
+)
 def test_shapes_are_those_of_a_stream(tmp_path, kind, batch_size):
   c = runs.config(
     runs.write_bundle(tmp_path / 'small'),
@@ -184,6 +197,7 @@ def test_shapes_are_those_of_a_stream(tmp_path, kind, batch_size):
   assert jax.tree.map(describe, expected) == jax.tree.map(describe_one, batches)
 
 
+@pytest.mark.slow
 @needs_libtpu
 def test_a_streamed_step_needs_no_table():
   c = small_config(64)
@@ -247,7 +261,7 @@ def test_a_step_over_the_graph_compiles():
   'topology, devices',
   [
     ('v5e:4x4', 16),
-    ('v5p:2x2x2', 8),
+    pytest.param('v5p:2x2x2', 8, marks=pytest.mark.slow),
   ],
 )
 def test_the_step_compiles(topology, devices):
@@ -268,6 +282,7 @@ def test_the_step_compiles(topology, devices):
   assert 'taken' in text
 
 
+@pytest.mark.slow
 @needs_libtpu
 def test_the_pod_recipe_compiles_for_256_chips():
   run = runs.launch(
@@ -283,6 +298,7 @@ def test_the_pod_recipe_compiles_for_256_chips():
   assert share and 0 < float(share[1]) < 5
 
 
+@pytest.mark.slow
 @needs_libtpu
 def test_too_large_a_step_ends_with_1():
   run = runs.launch(
