@@ -23,8 +23,8 @@ FLOORS = (
   ('core', 'configs'),
   ('losses', 'graph', 'reporting'),
   ('data', 'model', 'checkpoint'),
-  ('evaluation', 'recommend', 'features'),
-  ('training', 'serving'),
+  ('evaluation', 'recommend', 'features', 'export'),
+  ('training', 'serving', 'report'),
   ('comparison', 'benchmarks'),
   ('launch',),
 )
@@ -33,6 +33,7 @@ FLOORS = (
 LIBRARIES = {
   'array_record': ('data.records',),
   'faiss': ('benchmarks',),
+  'flatbuffers': (),  # by jax.export alone
   'grain': ('data.records',),
   'jraph': ('graph', 'model'),
   'lightgbm': ('comparison.methods',),
