@@ -205,7 +205,7 @@ def encoder(
       held = account_attributes.HeldAttributes(
         index=inputs[ATTRIBUTE_INDEX], weight=inputs[ATTRIBUTE_WEIGHT]
       )
-    found = trained.model.apply(
+    found: Any = trained.model.apply(
       {'params': traverse_util.unflatten_dict(flat, sep='/')},
       accounts_lib.AccountTable(features=features, present=present, held=held),
       role=role,

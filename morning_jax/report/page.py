@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+from typing import Any
 
 from morning_jax.core import errors
 from morning_jax.core import files
@@ -49,7 +50,7 @@ def render(contents: contents_lib.Contents) -> dict[str, str]:
   import jinja2
 
   loader = jinja2.PackageLoader('morning_jax.report')
-  options = {
+  options: dict[str, Any] = {
     'loader': loader,
     'undefined': jinja2.StrictUndefined,
     'trim_blocks': True,
