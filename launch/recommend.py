@@ -11,12 +11,12 @@ Examples:
   python -m launch.recommend --workdir=runs/mine --influencer=ann
   python -m launch.recommend --workdir=runs/mine --similar_to=ann
 
-Scores compare candidates of one brand. The parts of a score are beyond what a
-typical influencer gets from the brand, and add up to `above typical`.
+The parts of a score are beyond what a typical influencer gets from the brand.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import dataclasses
 import json
 from typing import Any, BinaryIO
@@ -141,8 +141,10 @@ def _check_flags() -> None:
     raise errors.UserError(
       f'name one of --brand, --brand_file, --influencer, --similar_to{given}'
     )
-  if _FORMAT.value == 'xlsx' and not _OUTPUT.value:
-    raise errors.UserError('--format=xlsx needs --output=FILE')
+  if _FORMAT.value == 'xlsx':
+    if not _OUTPUT.value:
+      raise errors.UserError('--format=xlsx needs --output=FILE')
+    spreadsheet.check_installed()
   command_line.check_output_files(output=_OUTPUT.value)
 
 
@@ -210,17 +212,13 @@ def _rank(
     brand, found, reasons_for=_REASONS.value if in_words else None
   )
   source = answer.source_of(catalogue, brand)
-  if in_words:
-    lines = [
-      *printing.source_lines(source, brand.category),
-      '',
-      printing.ranking(advice),
-    ]
-    _write(('\n'.join(lines) + '\n').encode())
-  elif _FORMAT.value == 'json':
-    _write_json(answer.to_json(source, advice))
-  else:
-    _write_rows(answer.to_columns(source, advice), source)
+  _write(
+    source,
+    brand.category,
+    text=lambda: printing.ranking(advice),
+    value=lambda: answer.to_json(source, advice),
+    rows=lambda: answer.to_columns(source, advice),
+  )
 
 
 def _choose(
@@ -242,20 +240,15 @@ def _choose(
     filters=filters,
   )
   source = answer.source_of(catalogue, brand)
-  if _FORMAT.value == 'table':
-    lines = [
-      *printing.source_lines(source, brand.category),
-      '',
-      printing.shortlist(found),
-    ]
-    _write(('\n'.join(lines) + '\n').encode())
-  elif _FORMAT.value == 'json':
-    _write_json({**dataclasses.asdict(source), **dataclasses.asdict(found)})
-  else:
-    rows = [
+  _write(
+    source,
+    brand.category,
+    text=lambda: printing.shortlist(found),
+    value=lambda: dataclasses.asdict(source) | dataclasses.asdict(found),
+    rows=lambda: [
       answer.with_source(dataclasses.asdict(c), source) for c in found.choices
-    ]
-    _write_rows(rows, source)
+    ],
+  )
 
 
 def _tell(
@@ -265,32 +258,33 @@ def _tell(
 ) -> None:
   """Writes rows that need no words."""
   source = answer.source_of(catalogue, account)
+  _write(
+    source,
+    account.category,
+    text=lambda: printing.plain(rows),
+    value=lambda: dataclasses.asdict(source) | {'found': rows},
+    rows=lambda: [answer.with_source(row, source) for row in rows],
+  )
+
+
+def _write(
+  source: answer.Source,
+  category: str,
+  *,
+  text: Callable[[], str],
+  value: Callable[[], dict[str, Any]],
+  rows: Callable[[], list[answer.Row]],
+) -> None:
+  """Writes an answer in the form and to the place that were asked for."""
   if _FORMAT.value == 'table':
-    lines = [
-      *printing.source_lines(source, account.category),
-      '',
-      printing.plain(rows),
-    ]
-    _write(('\n'.join(lines) + '\n').encode())
+    lines = [*printing.source_lines(source, category), '', text(), '']
+    content = '\n'.join(lines).encode()
   elif _FORMAT.value == 'json':
-    _write_json({**dataclasses.asdict(source), 'found': rows})
+    content = (json.dumps(value(), indent=2) + '\n').encode()
+  elif _FORMAT.value == 'csv':
+    content = spreadsheet.to_csv(rows())
   else:
-    _write_rows([answer.with_source(row, source) for row in rows], source)
-
-
-def _write_json(value: dict[str, Any]) -> None:
-  _write((json.dumps(value, indent=2) + '\n').encode())
-
-
-def _write_rows(rows: list[answer.Row], source: answer.Source) -> None:
-  if _FORMAT.value == 'csv':
-    _write(spreadsheet.to_csv(rows))
-  else:
-    _write(spreadsheet.to_xlsx(rows, dataclasses.asdict(source)))
-
-
-def _write(content: bytes) -> None:
-  """Writes to the file that was asked for, whole or not at all."""
+    content = spreadsheet.to_xlsx(rows(), dataclasses.asdict(source))
   if _OUTPUT.value:
     files.write_whole(_OUTPUT.value, lambda file: _put(file, content))
     console.say(f'written to {_OUTPUT.value}')

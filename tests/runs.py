@@ -132,7 +132,7 @@ def error_lines(stderr: str) -> list[str]:
   return [x for x in lines if not re.match(r'note: |\w+: +\d+%\|', x)]
 
 
-def slow_but(fast: Collection[str], names: Iterable[str]) -> list[Any]:
+def slow_but(fast: Collection[Any], names: Iterable[Any]) -> list[Any]:
   """Parameters of a test, all slow but some: starting processes takes time."""
   return [
     name if name in fast else pytest.param(name, marks=pytest.mark.slow)

@@ -33,16 +33,23 @@ FLOORS = (
 LIBRARIES = {
   'array_record': ('data.records',),
   'faiss': ('benchmarks',),
+  'fastapi': ('serving',),
   'flatbuffers': (),  # by jax.export alone
   'grain': ('data.records',),
+  'h11': ('serving.server',),
+  'jinja2': ('report.page', 'serving.site'),
   'jraph': ('graph', 'model'),
   'lightgbm': ('comparison.methods',),
   'openpyxl': ('core.user_files',),
   'optax': ('training', 'graph.skip_gram', 'comparison.methods.trainer'),
   'orbax': ('checkpoint',),
+  'prometheus_client': ('serving.metrics',),
+  'pydantic': ('serving',),
+  'starlette': ('serving',),
   'tensorboardX': ('reporting',),
   'tensorflow_datasets': ('data.tfds',),
   'torch': ('benchmarks',),
+  'uvicorn': ('serving.server', 'benchmarks'),
   'xlsxwriter': ('recommend.spreadsheet',),
   # Never: TensorFlow is not installed, and pickles run code.
   'tensorflow': (),

@@ -77,6 +77,11 @@ def similar(
   ordering.check_count(
     top_k, len(side) - (account.row is not None), account.role
   )
+  if not mask_N.any():
+    raise errors.UserError(
+      f'perspective {perspective}: no other'
+      f' {accounts_lib.ROLES[account.role]} shows anything of it'
+    )
   similarity_N = similarities(catalogue, account, where)
   return [
     Similar(

@@ -151,6 +151,11 @@ def brands_for(
   mask_B = np.ones(len(catalogue.brands), bool)
   if not include_cooperating:
     mask_B[_cooperating(catalogue, influencer)] = False
+    if not mask_B.any():
+      raise errors.UserError(
+        f'influencer {errors.quoted(influencer.account_id, limit=60)} works'
+        ' with every brand of the bundle already'
+      )
   return _rank(catalogue, influencer, mask_B, top_k)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import csv
+import importlib.util
 import io
 from typing import Any, TypeAlias
 
@@ -52,6 +53,19 @@ def to_csv(rows: Sequence[Row]) -> bytes:
   return text.getvalue().encode('utf-8-sig', 'backslashreplace')
 
 
+def check_installed() -> None:
+  """Checks, before the work, that a workbook can be written.
+
+  Raises:
+    UserError: xlsxwriter is not installed.
+  """
+  if importlib.util.find_spec('xlsxwriter') is None:
+    raise errors.UserError(
+      'a spreadsheet needs xlsxwriter: pip install'
+      " 'morning_jax[spreadsheet]'; --format=csv needs nothing"
+    )
+
+
 def to_xlsx(rows: Sequence[Row], about: Row) -> bytes:
   """Writes rows as a spreadsheet, with a second sheet on where they come from.
 
@@ -64,13 +78,9 @@ def to_xlsx(rows: Sequence[Row], about: Row) -> bytes:
   Raises:
     UserError: xlsxwriter is not installed.
   """
-  try:
-    import xlsxwriter
-  except ImportError:
-    raise errors.UserError(
-      'a spreadsheet needs xlsxwriter: pip install'
-      " 'morning_jax[spreadsheet]'; --format=csv needs nothing"
-    ) from None
+  check_installed()
+  import xlsxwriter
+
   content = io.BytesIO()
   options = {
     'in_memory': True,

@@ -23,6 +23,8 @@ REQUIRED = {
   'attributes.csv': ('attribute_id', 'name'),
   'account_attributes.csv': ('role', 'account_id', 'attribute_id'),
   'attribute_graph.csv': ('source', 'target', 'weight'),
+  'feature_names.csv': ('array', 'index', 'name'),
+  'audience_members.csv': ('role', 'account_id', 'member'),
 }
 TABLES = tuple(REQUIRED)
 ARRAYS = (
@@ -111,6 +113,12 @@ def write_base(folder: pathlib.Path) -> None:
         weight_E=np.array([0.71, 28.35, 1.5, 3.0], np.float32),
       ),
       planted=rng.normal(size=(9, 2)).astype(np.float32),
+      feature_names={'content_text': ('tea', '', 'yoga, "hot"', 'dogs')},
+      audience=accounts_lib.AudienceMembers(
+        hashes_N=np.array(['0badcafe', '1badcafe', 'deadbeef']),
+        holder=np.array([4, 4, 5, 8]),
+        member=np.array([0, 2, 1, 2]),
+      ),
     ),
     folder,
   )

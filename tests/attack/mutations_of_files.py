@@ -175,7 +175,7 @@ def empty_folder(folder, rng):
 @kind('files', READ)
 def files_of_others(folder, rng):
   names = [
-    *('feature_names.csv', 'audience_members.csv', 'brand_content_image.npy'),
+    *('notes.csv', 'followers.csv', 'brand_content_image.npy'),
     *('.DS_Store', 'Thumbs.db', '~$accounts.csv', 'accounts.csv.bak', 'ü'),
   ]
   for name in names:

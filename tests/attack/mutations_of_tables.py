@@ -73,16 +73,18 @@ def empty_file(folder, rng):
   change_bytes(folder / pick(rng, FILES), lambda content: b'')
 
 
+_MAY_BE_EMPTY = ('account_attributes.csv', 'feature_names.csv')
+
+
 @kind('csv', REFUSED)
 def header_alone(folder, rng):
-  table = pick(rng, [t for t in TABLES if t != 'account_attributes.csv'])
+  table = pick(rng, [t for t in TABLES if t not in _MAY_BE_EMPTY])
   change_rows(folder / table, lambda rows: rows[:1])
 
 
 @kind('csv', READ)
 def header_alone_where_that_is_allowed(folder, rng):
-  del rng
-  change_rows(folder / 'account_attributes.csv', lambda rows: rows[:1])
+  change_rows(folder / pick(rng, _MAY_BE_EMPTY), lambda rows: rows[:1])
 
 
 @kind('csv', REFUSED)

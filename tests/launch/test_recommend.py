@@ -33,7 +33,7 @@ def workdir(bundle, tmp_path_factory):
 @pytest.fixture(scope='module')
 def ask(workdir, tmp_path_factory):
   """Runs a command line; returns how it ended."""
-  launcher = forked.Launcher('recommend')
+  launcher = forked.Launcher('launch.recommend')
   root = tmp_path_factory.mktemp('asked')
 
   def run(*args: str) -> forked.Ended:

@@ -76,17 +76,19 @@ def test_representations(numbers, model, role):
 
 
 def test_gradients(numbers, model):
-  grads = jax.grad(
-    lambda p: pairwise.total(golden.parts(model, p, numbers, 0))
-  )(golden.params(numbers))
-  grads = by_role(grads)
+  grad = jax.jit(
+    jax.grad(lambda p: pairwise.total(golden.parts(model, p, numbers, 0)))
+  )
+  grads = by_role(grad(golden.params(numbers)))
   for role in weights.ROLES:
     close(grads[role], numbers[f'batch0/grad/{role}'], 1e-4, role)
 
 
 def test_gradient_norm_of_each_part(numbers, model):
   params = golden.params(numbers)
-  jacobian = jax.jacrev(lambda p: golden.parts(model, p, numbers, 0))(params)
+  jacobian = jax.jit(jax.jacrev(lambda p: golden.parts(model, p, numbers, 0)))(
+    params
+  )
   for k, theirs in golden.PART_NAMES.items():
     grads = by_role(jacobian[k])
     norms = np.array([np.linalg.norm(grads[r]) for r in weights.ROLES])

@@ -198,6 +198,12 @@ def test_look_alikes_are_the_nearest_beyond_the_typical(
   assert [m.row for m in found] == np.argsort(-want)[:20].tolist()
   for m in found:
     assert m.similarity == pytest.approx(want[m.row], abs=1e-4)
+  everybody = recommend.similar(
+    catalogue, str(side.ids_N[row]), perspective, len(side) - 1
+  )
+  assert {m.row for m in everybody} == set(np.flatnonzero(want > -2).tolist())
+  if perspective == 'attribute':  # which some lack
+    assert len(everybody) < len(side) - 1
 
 
 def test_equal_scores_come_in_the_order_of_rows(catalogues):
@@ -257,3 +263,22 @@ def test_a_model_that_diverged_recommends_nobody(catalogues):
       is_own_data=True,
       bundle_fingerprint='',
     )
+
+
+def test_where_nobody_is_left_a_line_says_so(catalogues):
+  catalogue = catalogues('lookup')
+  one = catalogue.account_at(accounts_lib.INFLUENCER, 0)
+  row = int(catalogue.influencers.account_row_N[0])
+  brands = catalogue.brands.account_row_N
+  data = dataclasses.replace(
+    catalogue.dataset,
+    positives_Px2=np.stack([brands, np.full(len(brands), row)], axis=1),
+  )
+  busy = dataclasses.replace(catalogue, dataset=data)
+  with pytest.raises(errors.UserError, match='works with every brand'):
+    recommend.brands_for(busy, one, 3)
+  present = {k: np.arange(480) == 0 for k in catalogue.perspectives}
+  side = dataclasses.replace(catalogue.influencers, present=present)
+  lonely = dataclasses.replace(catalogue, influencers=side)
+  with pytest.raises(errors.UserError, match='no other influencer shows'):
+    recommend.similar(lonely, one, 'content', 3)

@@ -357,6 +357,7 @@ def uninterrupted(bundle, tmp_path_factory):
   return workdir
 
 
+@pytest.mark.slow  # tests/attack/test_kills.py kills less often, and aims
 def test_killed_five_times_gives_the_same_bits(bundle, uninterrupted, tmp_path):
   rng = np.random.default_rng(int(os.environ.get('KILL_SEED', '0')))
   workdir = tmp_path / 'killed'

@@ -28,8 +28,8 @@ def read_feature_names(
     absent.
 
   Raises:
-    BundleError: the table is not readable, or a row names an array or a number
-      that the bundle does not have, or one a second time.
+    BundleError: the table is not readable, or a row names an array that no
+      bundle has, a number that the array does not have, or one a second time.
   """
   path = folder / layout.FEATURE_NAMES
   if not os.path.lexists(path):
@@ -38,13 +38,14 @@ def read_feature_names(
   first_seen: dict[tuple[str, int], int] = {}
   for row in tables.rows(path, ('array', 'index', 'name')):
     array = row['array'].lower().removesuffix('.npy')
-    if array not in features:
-      known = [f for f in accounts_lib.FEATURES if f in features]
+    if array not in accounts_lib.FEATURES:
       row.fail(
-        f'array {errors.quoted(row["array"], limit=40)} is none of the'
-        f" bundle's: {', '.join(known) or 'it has none'}"
-        + tables.near(array, known)
+        f'array {errors.quoted(row["array"], limit=40)} is none of'
+        f' {", ".join(accounts_lib.FEATURES)}'
+        + tables.near(array, accounts_lib.FEATURES)
       )
+    if array not in features:
+      continue  # the names of an array that was left out may stay
     size = features[array].shape[1]
     index = _index(row, size)
     if not row['name']:

@@ -54,6 +54,14 @@ def test_a_bundle_without_them_has_none(tmp_path):
   assert not names & {'feature_names.csv', 'audience_members.csv'}
 
 
+def test_names_of_an_array_that_was_left_out_may_stay(folder):
+  (folder / 'audience_text.npy').unlink()
+  read = bundle.read_bundle(folder)
+  assert set(read.feature_names) == (
+    set(named_dataset().feature_names) - {'audience_text'}
+  )
+
+
 def test_what_would_not_be_read_back_is_not_written(tmp_path):
   odd = dataclasses.replace(
     full_dataset(), feature_names={'content_image': (' padded', '', '')}
@@ -72,7 +80,7 @@ def test_what_would_not_be_read_back_is_not_written(tmp_path):
     ('feature_names', 'content_text,-1,tea', 'no whole number'),
     ('feature_names', 'content_text,²,tea', 'no whole number'),
     ('feature_names', 'content_text,0,', 'name is empty'),
-    ('feature_names', 'attribute_list,0,tea', 'none of the bundle'),
+    ('feature_names', 'attribute_list,0,tea', 'none of content_image, '),
     ('audience_members', 'brand,b1,@ann', 'is no hash'),
     ('audience_members', 'brand,b1,1234567', 'is no hash'),
     ('audience_members', 'brand,nobody,0123abcd', 'is not in accounts.csv'),

@@ -1,0 +1,1 @@
+"""A read-only server: pages for a marketing team, and an HTTP API."""

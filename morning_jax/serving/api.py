@@ -1,0 +1,298 @@
+"""The HTTP API under /api/v1; names are parameters, never parts of a path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+import json
+from typing import Annotated, Any, TypeVar
+
+import anyio
+import anyio.to_thread
+import fastapi
+from fastapi import responses
+
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.recommend import answer
+from morning_jax.recommend import brand_file
+from morning_jax.recommend import shortlist as shortlist_lib
+from morning_jax.recommend import spreadsheet
+from morning_jax.serving import answers
+from morning_jax.serving import engine as engine_lib
+from morning_jax.serving import query
+from morning_jax.serving import settings as settings_lib
+from morning_jax.serving import shapes
+
+Value = TypeVar('Value')
+PREFIX = '/api/v1'
+ERRORS: dict[int | str, dict[str, Any]] = {
+  status: {'model': shapes.Error, 'description': words}
+  for status, words in {
+    400: 'The request is not well-formed.',
+    401: 'The token is missing or wrong.',
+    403: 'Another site asks.',
+    404: 'There is none of that name; the message has the nearest.',
+    413: 'The body is too large.',
+    415: 'The body is no JSON.',
+    422: 'The question makes no sense; `field` is at fault.',
+    503: 'Too many questions at once, or it took too long.',
+  }.items()
+}
+_FILES = {
+  'csv': 'text/csv; charset=utf-8',
+  'xlsx': 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+  'json': 'application/json',
+}
+BrandName = Annotated[query.Name, fastapi.Query(description='Its id.')]
+InfluencerName = Annotated[query.Name, fastapi.Query(description='Its id.')]
+Text = Annotated[query.Text, fastapi.Query(description='In name or category.')]
+Count = Annotated[int, fastapi.Query(ge=1, le=settings_lib.MOST_K)]
+Skip = Annotated[int, fastapi.Query(ge=0, le=10**9)]
+
+
+class Ranked(query.Filters):
+  """Parameters of a ranking."""
+
+  brand: query.Name = fastapi.Query(description='Its id.')
+  k: Count = fastapi.Query(default=10, description='How many.')
+  reasons: bool = fastapi.Query(
+    default=False,
+    description='Also a precedent and the reasons, which take longer.',
+  )
+
+
+class Exported(query.Filters):
+  """Parameters of a file."""
+
+  brand: query.Name = fastapi.Query(description='Its id.')
+  k: Count = fastapi.Query(default=50, description='How many, at most.')
+  format: shapes.Format = fastapi.Query(default='csv')
+
+
+async def in_thread(call: Callable[[], Value]) -> Value:
+  """Runs what computes beside the loop that answers."""
+  return await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+
+
+def json_answer(value: Any) -> responses.Response:
+  """Returns JSON; no shape is checked again."""
+  return responses.Response(
+    json.dumps(value, allow_nan=False, separators=(',', ':')),
+    media_type='application/json',
+  )
+
+
+def router(
+  engine: engine_lib.Engine, metrics: answers.Json
+) -> fastapi.APIRouter:
+  """Makes the routes of the API.
+
+  Args:
+    engine: answers.
+    metrics: of the held-out brands, as `metrics.json` has them.
+  """
+  routes = fastapi.APIRouter(prefix=PREFIX, responses=ERRORS)
+
+  @routes.get('/model', response_model=shapes.Model, tags=['model'])
+  async def model() -> Any:
+    """What is served, and how well it ranked brands it had never seen."""
+    return json_answer(answers.model(engine, metrics))
+
+  @routes.get('/brands', response_model=shapes.Brands, tags=['accounts'])
+  async def brands(
+    search: Text = '',
+    skip: Skip = 0,
+    limit: Count = 50,
+  ) -> Any:
+    """Brands of the bundle, by a part of their name or category."""
+
+    def find() -> Any:
+      total, rows = answers.search(
+        engine, accounts_lib.BRAND, search, skip=skip, most=limit
+      )
+      found = [answers.brand(engine, row) for row in rows]
+      return {'total': total, 'brands': found}
+
+    return json_answer(await in_thread(find))
+
+  @routes.get(
+    '/influencers', response_model=shapes.Influencers, tags=['accounts']
+  )
+  async def influencers(
+    search: Text = '',
+    skip: Skip = 0,
+    limit: Count = 50,
+  ) -> Any:
+    """Influencers of the bundle, by a part of their name or category."""
+
+    def find() -> Any:
+      total, rows = answers.search(
+        engine, accounts_lib.INFLUENCER, search, skip=skip, most=limit
+      )
+      found = [answers.influencer(engine, row) for row in rows]
+      return {'total': total, 'influencers': found}
+
+    return json_answer(await in_thread(find))
+
+  @routes.get(
+    '/influencer', response_model=shapes.Influencer, tags=['accounts']
+  )
+  async def influencer(influencer: InfluencerName) -> Any:
+    """What the bundle holds on one influencer."""
+    account = engine.influencer(influencer)
+    return json_answer(answers.influencer_in_full(engine, account))
+
+  @routes.get(
+    '/recommendations', response_model=shapes.Recommendations, tags=['ranking']
+  )
+  async def recommendations(
+    asked: Annotated[Ranked, fastapi.Query()],
+  ) -> Any:
+    """Influencers for a brand, best first, with the parts of their scores."""
+    brand = engine.brand(asked.brand)
+    filters = asked.as_filters()
+
+    def rank() -> responses.Response:
+      ranking = engine.rank(brand, asked.k, filters)
+      advice = engine.explain(brand, ranking.found) if asked.reasons else None
+      return json_answer(
+        answers.recommendations(engine, brand, ranking, advice)
+      )
+
+    if asked.reasons or not engine.has_scores(brand):
+      return await in_thread(rank)
+    return rank()  # from memory: faster than a thread would start
+
+  @routes.get('/pair', response_model=shapes.Pair, tags=['ranking'])
+  async def pair(brand: BrandName, influencer: InfluencerName) -> Any:
+    """One influencer for one brand: what speaks for and against."""
+    account, other = engine.brand(brand), engine.influencer(influencer)
+    assert other.row is not None
+    row = other.row
+
+    def explain() -> Any:
+      advice = engine.explain(account, engine.found(account, [row]))
+      return {
+        'brand': account.account_id,
+        'source': answers.source(engine),
+        'recommendation': answers.entries(engine, account, advice)[0],
+      }
+
+    return json_answer(await in_thread(explain))
+
+  @routes.get('/similar', response_model=shapes.SimilarTo, tags=['ranking'])
+  async def similar(
+    influencer: InfluencerName,
+    perspective: Annotated[str | None, fastapi.Query(max_length=40)] = None,
+    k: Count = 10,
+  ) -> Any:
+    """Influencers who are like one, in all respects or in one."""
+    account = engine.influencer(influencer)
+
+    def find() -> Any:
+      found = engine.similar(account, k, perspective or None)
+      return {
+        'influencer': account.account_id,
+        'perspective': perspective or None,
+        'similar': answers.similar(engine, found),
+      }
+
+    return json_answer(await in_thread(find))
+
+  @routes.get(
+    '/matching-brands', response_model=shapes.BrandsFor, tags=['ranking']
+  )
+  async def matching_brands(
+    influencer: InfluencerName,
+    k: Count = 10,
+    include_cooperating: bool = False,
+  ) -> Any:
+    """Brands that suit an influencer, best first."""
+    account = engine.influencer(influencer)
+
+    def find() -> Any:
+      found = engine.brands_for(
+        account, k, include_cooperating=include_cooperating
+      )
+      return {
+        'influencer': account.account_id,
+        'brands': answers.brands_for(engine, found),
+      }
+
+    return json_answer(await in_thread(find))
+
+  @routes.post(
+    '/brands:rank', response_model=shapes.Recommendations, tags=['ranking']
+  )
+  async def rank_new(asked: shapes.RankQuestion) -> Any:
+    """Influencers for a brand that the bundle does not have."""
+
+    def rank() -> Any:
+      brand = brand_file.parse_brand(
+        asked.brand.model_dump(exclude_none=True), engine.catalogue
+      )
+      ranking = engine.rank(brand, asked.k, asked.filters.as_filters())
+      advice = engine.explain(brand, ranking.found, with_reasons=asked.reasons)
+      return answers.recommendations(engine, brand, ranking, advice)
+
+    return json_answer(await in_thread(rank))
+
+  @routes.post(
+    '/shortlists:select', response_model=shapes.Shortlist, tags=['ranking']
+  )
+  async def select(asked: shapes.SelectQuestion) -> Any:
+    """A few influencers who are good together, and affordable."""
+    brand = engine.brand(asked.brand)
+    wishes = shortlist_lib.Wishes(
+      count=asked.count,
+      budget=asked.budget,
+      diversity=asked.diversity,
+      reach=asked.reach,
+    )
+    for name in asked.costs or ():
+      engine.influencer(name)
+
+    def choose() -> Any:
+      found = engine.shortlist(
+        brand,
+        wishes,
+        costs=asked.costs,
+        filters=asked.filters.as_filters(),
+      )
+      return answers.shortlist(engine, brand.account_id, found)
+
+    return json_answer(await in_thread(choose))
+
+  @routes.get(
+    '/export',
+    tags=['ranking'],
+    response_class=responses.Response,
+    responses={200: {'content': {m: {} for m in _FILES.values()}}},
+  )
+  async def export(asked: Annotated[Exported, fastapi.Query()]) -> Any:
+    """A ranking or a list of influencers as a file, safe in a spreadsheet."""
+    brand = engine.brand(asked.brand)
+
+    def write() -> bytes:
+      count = min(asked.k, len(engine.catalogue.influencers))
+      ranking = engine.rank(brand, count, asked.as_filters())
+      advice = engine.explain(brand, ranking.found)
+      source = answers.file_source(engine, brand)
+      if asked.format == 'json':
+        return json.dumps(answer.to_json(source, advice), indent=2).encode()
+      rows = answer.to_columns(source, advice)
+      if asked.format == 'csv':
+        return spreadsheet.to_csv(rows)
+      return spreadsheet.to_xlsx(rows, dataclasses.asdict(source))
+
+    return responses.Response(
+      await in_thread(write),
+      media_type=_FILES[asked.format],
+      headers={
+        'content-disposition': (
+          f'attachment; filename="recommendations.{asked.format}"'
+        )
+      },
+    )
+
+  return routes
