@@ -23,8 +23,8 @@ FLOORS = (
   ('core', 'configs'),
   ('losses', 'graph', 'reporting'),
   ('data', 'model', 'checkpoint'),
-  ('evaluation', 'recommend', 'features'),
-  ('training', 'serving'),
+  ('evaluation', 'recommend', 'features', 'export'),
+  ('training', 'serving', 'report'),
   ('comparison', 'benchmarks'),
   ('launch',),
 )
@@ -34,9 +34,10 @@ LIBRARIES = {
   'array_record': ('data.records',),
   'faiss': ('benchmarks',),
   'fastapi': ('serving',),
+  'flatbuffers': (),  # by jax.export alone
   'grain': ('data.records',),
   'h11': ('serving.server',),
-  'jinja2': ('serving.site',),
+  'jinja2': ('report.page', 'serving.site'),
   'jraph': ('graph', 'model'),
   'lightgbm': ('comparison.methods',),
   'openpyxl': ('core.user_files',),

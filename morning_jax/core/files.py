@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
+import ctypes
 import errno
 import hashlib
 import json
@@ -121,6 +122,73 @@ def new_folder(path: Path) -> Iterator[pathlib.Path]:
     shutil.rmtree(draft, ignore_errors=True)
     raise
   sync(path.parent)
+
+
+@contextlib.contextmanager
+def replaced_folder(path: Path) -> Iterator[pathlib.Path]:
+  """Rewrites a folder, which changes as a whole or not at all.
+
+  Readers see the old folder or the new one. Where the system can't exchange two
+  names in one operation (Linux can), there is a moment without a folder; see
+  `restore_folder`.
+
+  Args:
+    path: the folder.
+
+  Yields:
+    An empty draft folder beside it, to be filled; in the end it takes the
+    folder's name and the old folder is deleted. It is removed if the block
+    raises.
+
+  Raises:
+    OSError: it can't be written, or the folder can't be moved.
+  """
+  path = pathlib.Path(path)
+  restore_folder(path)
+  before = _name_before(path)
+  draft = pathlib.Path(
+    tempfile.mkdtemp(prefix=_draft_prefix(path), suffix=_DRAFT, dir=path.parent)
+  )
+  try:
+    yield draft
+    shutil.copymode(path, draft)
+    sync_tree(draft)
+    if not _exchanged(draft, path):
+      path.replace(before)
+      try:
+        draft.replace(path)
+      except BaseException:
+        before.replace(path)
+        raise
+      before.replace(draft)
+    sync(path.parent)
+  finally:
+    shutil.rmtree(draft, ignore_errors=True)
+
+
+def restore_folder(path: Path) -> None:
+  """Undoes what a kill left of `replaced_folder`: no folder, and the old one.
+
+  Args:
+    path: the folder; nothing happens where it is in place.
+  """
+  before = _name_before(pathlib.Path(path))
+  if before.exists() and not os.path.lexists(path):
+    before.replace(path)
+
+
+def _name_before(path: pathlib.Path) -> pathlib.Path:
+  return path.with_name(f'.{path.name}.before')
+
+
+def _exchanged(one: pathlib.Path, other: pathlib.Path) -> bool:
+  """Exchanges two names in one operation; False where the system can't."""
+  try:
+    rename = ctypes.CDLL(None, use_errno=True).renameat2
+  except (AttributeError, OSError, TypeError):
+    return False
+  here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+  return not rename(here, os.fsencode(one), here, os.fsencode(other), exchange)
 
 
 def sync(path: Path) -> None:

@@ -89,7 +89,7 @@ class GraphPerspective(nn.Module):
     if self.normalize:
       pooled_AxD = residual.unit(pooled_AxD)
     # Who has no attributes got the unknown vector from the pooling.
-    present_A = jnp.ones(len(pooled_AxD), bool)
+    present_A = jnp.ones(pooled_AxD.shape[0], bool)
     return self.mlp(pooled_AxD, present_A, train=train)
 
   def node_vectors(self, graph: Any) -> jax.Array:

@@ -35,7 +35,7 @@ def read_bundle(path: str | os.PathLike[str]) -> accounts_lib.Dataset:
     BundleError: anything is wrong with it; nothing was written.
   """
   folder = pathlib.Path(path)
-  _check_folder(folder)
+  check_folder(folder)
   notes: list[str] = []
   accounts = bundle_accounts.read_accounts(folder)
   positives = bundle_accounts.read_interactions(folder, accounts, notes)
@@ -72,7 +72,12 @@ def read_bundle(path: str | os.PathLike[str]) -> accounts_lib.Dataset:
   )
 
 
-def _check_folder(folder: pathlib.Path) -> None:
+def check_folder(folder: pathlib.Path) -> None:
+  """Checks that a folder has the two tables that every bundle needs.
+
+  Raises:
+    BundleError: it has not, or is no folder that can be read.
+  """
   try:
     names = os.listdir(folder)
   except FileNotFoundError:

@@ -1,0 +1,1 @@
+"""A trained model as programs that JAX alone can run."""

@@ -1,0 +1,1 @@
+"""A run as one page to read and print, and its cards."""

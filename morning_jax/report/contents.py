@@ -1,0 +1,204 @@
+"""All that a report shows, as plain values for the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import datetime
+import os
+import pathlib
+from typing import Any
+
+import jax
+
+from morning_jax.core import accounts as accounts_lib
+from morning_jax.evaluation import metrics as metrics_lib
+from morning_jax.graph import attribute_graph
+from morning_jax.graph import inspection
+from morning_jax.recommend import advice as advice_lib
+from morning_jax.recommend import catalogue as catalogue_lib
+from morning_jax.recommend import confidence
+from morning_jax.report import cases as cases_lib
+from morning_jax.report import measures
+from morning_jax.training import history
+
+_NEIGHBOURS = 10
+_CENTRES = 4  # attributes whose neighbours are shown
+
+
+@dataclasses.dataclass(frozen=True)
+class Neighbourhood:
+  """An attribute and its heaviest edges.
+
+  Attributes:
+    name: the attribute.
+    edges: how many it has in all.
+    neighbours: (name, weight), heaviest first.
+  """
+
+  name: str
+  edges: int
+  neighbours: tuple[tuple[str, float], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+  """What a report and its cards are filled from.
+
+  Attributes:
+    title: of the page.
+    date: today, UTC.
+    run: (what, value) of the run.
+    data: (what, value) of the data.
+    history: metric -> (step, value) of the validation brands.
+    quality: how well brands are ranked.
+    bands: how often places came true; empty without validation brands.
+    neighbourhoods: of the attribute graph.
+    cases: the case studies.
+    titles: metric -> its heading.
+    perspectives: of the model.
+    features: feature -> its size, of those that the model takes.
+    step: training step of the model.
+    fingerprint: of the bundle.
+  """
+
+  title: str
+  date: str
+  run: tuple[tuple[str, str], ...]
+  data: tuple[tuple[str, str], ...]
+  history: dict[str, list[tuple[int, float]]]
+  quality: measures.Quality
+  bands: tuple[confidence.Band, ...]
+  neighbourhoods: tuple[Neighbourhood, ...]
+  cases: tuple[cases_lib.Case, ...]
+  titles: dict[str, str]
+  perspectives: tuple[str, ...]
+  features: dict[str, int]
+  step: int
+  fingerprint: str
+
+
+def gather(
+  workdir: str | os.PathLike[str],
+  catalogue: catalogue_lib.Catalogue,
+  *,
+  brands: Sequence[str] = (),
+  best: int = 2,
+  exclude: frozenset[str] = frozenset(),
+) -> Contents:
+  """Measures and explains what a report shows.
+
+  Args:
+    workdir: the folder that training wrote.
+    catalogue: its model, and the bundle.
+    brands: whose cases are asked for.
+    best: how many of the best ranked brands, and as many of the worst.
+    exclude: influencers who asked to be left out.
+
+  Returns:
+    The contents.
+
+  Raises:
+    UserError: an unknown brand, or no brand was held out.
+  """
+  quality = measures.measure(catalogue)
+  adviser = advice_lib.Adviser(catalogue)
+  chosen = measures.chosen_brands(catalogue, quality, brands, best=best)
+  return Contents(
+    title=f'Influencer ranking: {os.path.basename(os.path.abspath(workdir))}',
+    date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+    run=_run(catalogue),
+    data=_data(catalogue),
+    history=_history(workdir),
+    quality=quality,
+    bands=tuple(adviser.bands.bands),
+    neighbourhoods=_neighbourhoods(catalogue),
+    cases=tuple(
+      cases_lib.study(catalogue, adviser, name, why, exclude=exclude)
+      for why, name in chosen
+    ),
+    titles=dict(metrics_lib.TITLES),
+    perspectives=catalogue.perspectives,
+    features=dict(catalogue.trained.spec.feature_sizes),
+    step=catalogue.step,
+    fingerprint=catalogue.bundle_fingerprint,
+  )
+
+
+def _run(catalogue: catalogue_lib.Catalogue) -> tuple[tuple[str, str], ...]:
+  trained, config = catalogue.trained, catalogue.trained.config
+  numbers = sum(x.size for x in jax.tree.leaves(trained.params))
+  return (
+    ('encoder', str(config.model.encoder)),
+    ('perspectives', ', '.join(catalogue.perspectives)),
+    ('attributes', str(trained.spec.attribute_encoder or 'not used')),
+    ('co-attention', str(config.model.co_attention)),
+    ('parameters', f'{numbers:,}'),
+    ('training step', f'{trained.step:,}'),
+    ('epochs asked for', f'{config.train.epochs:,}'),
+    ('learning rate', f'{config.optimizer.learning_rate:g}'),
+    ('seed', str(config.seed)),
+  )
+
+
+def _data(catalogue: catalogue_lib.Catalogue) -> tuple[tuple[str, str], ...]:
+  dataset = catalogue.dataset
+  splits = dataset.accounts.splits[catalogue.brands.account_row_N]
+  counts = [f'{(splits == s).sum():,} {s}' for s in accounts_lib.SPLITS]
+  return (
+    ('name', os.path.basename(dataset.name) or dataset.name),
+    ('the data trained on', 'yes' if catalogue.is_own_data else 'no'),
+    ('brands', f'{len(catalogue.brands):,} ({", ".join(counts)})'),
+    ('influencers', f'{len(catalogue.influencers):,}'),
+    ('cooperations', f'{len(dataset.positives_Px2):,}'),
+    (
+      'features',
+      ', '.join(f'{f} {n:,}' for f, n in dataset.feature_sizes.items()),
+    ),
+    ('attributes', f'{len(dataset.attribute_names):,}'),
+    ('fingerprint', catalogue.bundle_fingerprint[:16]),
+  )
+
+
+def _history(
+  workdir: str | os.PathLike[str],
+) -> dict[str, list[tuple[int, float]]]:
+  found: dict[str, list[tuple[int, float]]] = {}
+  for line in history.read(pathlib.Path(workdir)):
+    for name in ('auc', 'recall@10', 'map'):
+      value: Any = line.get(name)
+      if isinstance(value, float):
+        found.setdefault(name, []).append((line['step'], value))
+  return {name: points for name, points in found.items() if len(points) > 1}
+
+
+def _neighbourhoods(
+  catalogue: catalogue_lib.Catalogue,
+) -> tuple[Neighbourhood, ...]:
+  if not catalogue.dataset.attribute_names:
+    return ()
+  try:
+    graph = attribute_graph.build_graph(catalogue.dataset)
+  except attribute_graph.GraphError:  # no edge
+    return ()
+  centres: list[str] = []
+  for a, b, _ in inspection.strongest_pairs(graph, count=graph.num_edges):
+    centres += [n for n in (a, b) if n not in centres]
+    if len(centres) >= _CENTRES:
+      break
+  found = []
+  for name in centres[:_CENTRES]:
+    others, weight = inspection.linked(graph, inspection.node_of(graph, name))
+    found.append(
+      Neighbourhood(
+        name=name,
+        edges=len(others),
+        neighbours=tuple(
+          (str(graph.names_V[n]), float(w))
+          for n, w in zip(
+            others[:_NEIGHBOURS], weight[:_NEIGHBOURS], strict=True
+          )
+        ),
+      )
+    )
+  return tuple(found)
