@@ -1,0 +1,76 @@
+"""The command: what it refuses, and a whole run on the embedded world."""
+
+import json
+import re
+import signal
+import subprocess
+import urllib.request
+
+import pytest
+
+from tests import runs
+
+
+MISTAKES = {
+  '--token_file': ['--host=0.0.0.0'],
+  '--allowed_hosts': ['--host=0.0.0.0', '--token_file={}/token'],
+  'nobody.txt': ['--exclude={}/nobody.txt'],
+  'no such folder': [],
+}
+
+
+@pytest.mark.parametrize('line', runs.slow_but({'--token_file'}, MISTAKES))
+def test_mistakes_end_in_one_line(tmp_path, line):
+  ended = runs.launch(
+    f'--workdir={tmp_path}/none',
+    '--port=0',
+    *(flag.format(tmp_path) for flag in MISTAKES[line]),
+    module='serve',
+  )
+  assert ended.returncode == 2
+  (error,) = runs.error_lines(ended.stderr)
+  assert line in error and len(error) <= 300
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_trained_model_is_served(tmp_path):
+  config = runs.config(runs.write_bundle(tmp_path / 'small'))
+  runs.run(config, tmp_path / 'run')
+  removed = tmp_path / 'removed.txt'
+  removed.write_text('')
+  process = subprocess.Popen(
+    runs.command(
+      f'--workdir={tmp_path}/run',
+      '--port=0',
+      f'--exclude={removed}',
+      module='serve',
+    ),
+    env=runs.environment(),
+    cwd=runs.ROOT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  try:
+    address = process.stdout.readline().strip()
+    assert re.fullmatch(r'http://127\.0\.0\.1:\d+/', address)
+
+    def ask(path):
+      with urllib.request.urlopen(address + path) as answer:
+        return json.load(answer)
+
+    metrics = json.loads((tmp_path / 'run' / 'metrics.json').read_text())
+    model = ask('api/v1/model')
+    assert model['metrics']['test']['auc'] == metrics['test']['auc']
+    assert str(tmp_path) not in json.dumps(model)
+    question = 'api/v1/recommendations?brand=shoes_01&k=1'
+    (first,) = ask(question)['recommendations']
+    removed.write_text(first['influencer_id'])
+    (second,) = ask(question)['recommendations']
+    assert second['influencer_id'] != first['influencer_id']
+  finally:
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate()
+  assert process.returncode in (0, -signal.SIGTERM)
+  assert runs.error_lines(stderr) == []
