@@ -10,7 +10,6 @@ import pytest
 
 from tests import runs
 
-
 MISTAKES = {
   '--token_file': ['--host=0.0.0.0'],
   '--allowed_hosts': ['--host=0.0.0.0', '--token_file={}/token'],
