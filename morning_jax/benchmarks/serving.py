@@ -41,10 +41,10 @@ def run(
     rates: of this machine.
 
   Yields:
-    Requests per second with scores in memory, beside those of an answer that
-    is computed from nothing; the same with a product for each request, beside
-    reading the catalogue once; and the seconds of one request to the large
-    catalogue.
+    Requests per second of answers that are in memory, and of those made of
+    scores that are, beside empty answers of the same HTTP server; the same with a product for
+    each request, beside reading the catalogue once; and the seconds of one
+    request to the large catalogue.
 
   Raises:
     UserError: the server's libraries are not installed.
@@ -55,27 +55,34 @@ def run(
   brands = range(BRANDS)
   paths = [f'/api/v1/recommendations?brand=b{i}&k={_K}' for i in brands]
   moved = 4.0 * rows * width
-  with _serving(rows, width, cache_bytes=1 << 30) as (port, process):
-    ask(port, paths, seconds=0, requests=len(paths))
-    figures: list[tuple[float, np.ndarray]] = []
-    trivial: list[float] = []
-    for _ in range(options.repeats):
-      trivial.append(ask(port, ['/health/live'], seconds=seconds)[0])
-      figures.append(ask(port, paths, seconds=seconds))
-    yield _rate(
-      figures,
-      {'scores': 'in memory', 'influencers': rows, 'width': width},
-      harness.Limit(1 / float(np.median(trivial)), 'an empty answer'),
-      memory_of(process),
-    )
-  with _serving(rows, width, cache_bytes=0) as (port, process):
+  for kept, answer_bytes in (('answers', 1 << 30), ('scores', 0)):
+    with (
+      _serving(0, width, cache_bytes=0, answer_bytes=0) as (bare, _),
+      _serving(rows, width, cache_bytes=1 << 30, answer_bytes=answer_bytes) as (
+        port,
+        process,
+      ),
+    ):
+      ask(port, paths, seconds=0, requests=len(paths))
+      figures: list[tuple[float, np.ndarray]] = []
+      trivial: list[float] = []
+      for _ in range(options.repeats):
+        trivial.append(ask(bare, ['/'], seconds=seconds)[0])
+        figures.append(ask(port, paths, seconds=seconds))
+      yield _rate(
+        figures,
+        {'in memory': kept, 'influencers': rows, 'width': width},
+        harness.Limit(1 / float(np.median(trivial)), 'HTTP server'),
+        memory_of(process),
+      )
+  with _serving(rows, width, cache_bytes=0, answer_bytes=0) as (port, process):
     ask(port, paths, seconds=0, requests=len(paths))
     figures = [
       ask(port, paths, seconds=seconds) for _ in range(options.repeats)
     ]
     yield _rate(
       figures,
-      {'scores': 'computed', 'influencers': rows, 'width': width},
+      {'in memory': 'nothing', 'influencers': rows, 'width': width},
       rates.limit(flops=2.0 * rows * width, moved=moved, exact=True),
       memory_of(process),
     )
@@ -83,14 +90,18 @@ def run(
   if rows <= _SMALL and not options.quick:
     return
   moved = 4.0 * rows * width
-  with _serving(rows, width, cache_bytes=0) as (port, process):
+  with _serving(rows, width, cache_bytes=0, answer_bytes=0) as (port, process):
     ask(port, paths, seconds=0, requests=2, connections=1)
     found = ask(
       port, paths[2:], seconds=0, requests=options.repeats, connections=1
     )[1]
     yield harness.measured(
       'serving',
-      {'scores': 'computed, one request', 'influencers': rows, 'width': width},
+      {
+        'in memory': 'nothing, one request',
+        'influencers': rows,
+        'width': width,
+      },
       found.tolist(),
       rates.limit(flops=2.0 * rows * width, moved=moved, exact=True),
       also={'server MB': memory_of(process), 'catalogue MB': moved / 1e6},
@@ -121,14 +132,14 @@ def _rate(
 
 @contextlib.contextmanager
 def _serving(
-  influencers: int, width: int, *, cache_bytes: int
+  influencers: int, width: int, *, cache_bytes: int, answer_bytes: int
 ) -> Iterator[tuple[int, subprocess.Popen[str]]]:
   """Runs a server of a random catalogue; yields its port and process."""
   command = [
     sys.executable,
     '-m',
     'morning_jax.benchmarks.serving_child',
-    *map(str, (influencers, width, cache_bytes)),
+    *map(str, (influencers, width, cache_bytes, answer_bytes)),
   ]
   process = subprocess.Popen(
     command,

@@ -1,8 +1,10 @@
 """A server of a random catalogue, in a process of its own.
 
-  python -m morning_jax.benchmarks.serving_child INFLUENCERS WIDTH CACHE_BYTES
+  python -m morning_jax.benchmarks.serving_child \\
+    INFLUENCERS WIDTH CACHE_BYTES ANSWER_BYTES
 
-It prints its port and serves until it is ended.
+It prints its port and serves until it is ended. Without influencers, every
+answer is empty: what the HTTP server itself can do.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ import numpy as np
 
 from morning_jax.benchmarks import serving
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import input_spec
 from morning_jax.evaluation import trained_model
 from morning_jax.recommend import catalogue as catalogue_lib
 from morning_jax.recommend import encoded
 from morning_jax.serving import app as app_lib
 from morning_jax.serving import engine as engine_lib
+from morning_jax.serving import guard
 from morning_jax.serving import server
 from morning_jax.serving import settings as settings_lib
 
@@ -67,7 +71,7 @@ def catalogue(influencers: int, width: int) -> catalogue_lib.Catalogue:
   return catalogue_lib.Catalogue(
     trained=trained_model.Trained(
       config=nothing,
-      spec=nothing,
+      spec=input_spec.InputSpec({}, {}, {}),
       model=nothing,
       params=nothing,
       fitted={},
@@ -91,14 +95,29 @@ def catalogue(influencers: int, width: int) -> catalogue_lib.Catalogue:
   )
 
 
-def main(influencers: int, width: int, cache_bytes: int) -> None:
+async def _empty(
+  scope: guard.Scope, receive: guard.Receive, send: guard.Send
+) -> None:
+  del scope, receive
+  headers = [(b'content-length', b'0')]
+  await send({'type': 'http.response.start', 'status': 200, 'headers': headers})
+  await send({'type': 'http.response.body', 'body': b''})
+
+
+def main(
+  influencers: int, width: int, cache_bytes: int, answer_bytes: int
+) -> None:
   """Serves until the process is ended."""
+  settings = settings_lib.Settings(answer_bytes=answer_bytes)
+  sock = server.listen('127.0.0.1', 0)
+  if not influencers:
+    print(sock.getsockname()[1], flush=True)
+    server.make_server(_empty, settings).run(sockets=[sock])
+    return
   engine = engine_lib.Engine(
     catalogue(influencers, width), cache_bytes=cache_bytes
   )
   _ = engine.catalogue.influencers.mean_D, engine.adviser.bands
-  settings = settings_lib.Settings()
-  sock = server.listen('127.0.0.1', 0)
   print(sock.getsockname()[1], flush=True)
   app = app_lib.create_app(engine, settings)
   server.make_server(app, settings).run(sockets=[sock])

@@ -129,6 +129,8 @@ def every_page(brand, who):
 
 
 PAGES = every_page(BRAND, WHO)
+# Pages that have every colour; contrast takes axe longest.
+IN_THE_DARK = ('taste', 'shortlist', 'about', 'nobody')
 
 
 @pytest.mark.parametrize('name', PAGES)
@@ -137,16 +139,19 @@ def test_every_page_is_accessible_and_fits(visit, name):
 
   path, parameters = PAGES[name]
   axe = axe_lib.Axe()
-  for options in (
-    {'viewport': {'width': 1200, 'height': 900}},
-    {'viewport': {'width': 360, 'height': 740}, 'color_scheme': 'dark'},
-  ):
-    page = visit(**options)
-    page.goto(site.address(path, **parameters))
-    found = axe.run(page)
+  page = visit(viewport={'width': 1200, 'height': 900})
+  page.goto(site.address(path, **parameters))
+  found = axe.run(page)
+  assert found.violations_count == 0, found.generate_report()
+  assert wide(page) <= 0
+  # The same page on a phone at night.
+  page.set_viewport_size({'width': 360, 'height': 740})
+  page.emulate_media(color_scheme='dark')
+  assert wide(page) <= 0
+  if name in IN_THE_DARK:
+    found = axe.run(page, options={'runOnly': ['color-contrast']})
     assert found.violations_count == 0, found.generate_report()
-    assert wide(page) <= 0
-    assert page.title() != 'owned'
+  assert page.title() != 'owned'
 
 
 def test_filters_and_the_back_button(visit):
