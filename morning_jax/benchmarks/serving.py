@@ -42,9 +42,9 @@ def run(
 
   Yields:
     Requests per second of answers that are in memory, and of those made of
-    scores that are, beside empty answers of the same HTTP server; the same with a product for
-    each request, beside reading the catalogue once; and the seconds of one
-    request to the large catalogue.
+    scores that are, beside empty answers of the same HTTP server; the same
+    with a product for each request, beside reading the catalogue once; and the
+    seconds of one request to the large catalogue.
 
   Raises:
     UserError: the server's libraries are not installed.

@@ -1,6 +1,6 @@
-"""A server of a random catalogue, in a process of its own.
+r"""A server of a random catalogue, in a process of its own.
 
-  python -m morning_jax.benchmarks.serving_child \\
+  python -m morning_jax.benchmarks.serving_child \
     INFLUENCERS WIDTH CACHE_BYTES ANSWER_BYTES
 
 It prints its port and serves until it is ended. Without influencers, every
