@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 from typing import Any
 
 from morning_jax.recommend import advice as advice_lib
 from morning_jax.recommend import answer
 from morning_jax.recommend import catalogue as catalogue_lib
+from morning_jax.recommend import confidence
 from morning_jax.recommend import recommend as recommend_lib
 from morning_jax.recommend import shortlist as shortlist_lib
 from morning_jax.serving import engine as engine_lib
@@ -91,8 +93,13 @@ def _short(
     'parts': [p.__dict__ for p in found.parts],
     'cooperates_already': found.cooperates,
     'lacks': found.lacks,
-    'band': {**band.__dict__, 'words': band.words},
+    'band': _band(band),
   }
+
+
+@functools.lru_cache(maxsize=64)
+def _band(band: confidence.Band) -> Json:
+  return {**band.__dict__, 'words': band.words}
 
 
 def brand(engine: engine_lib.Engine, row: int) -> Json:

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 import fastapi
 from fastapi import responses
+import pydantic
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.recommend import answer
@@ -53,11 +54,12 @@ Skip = Annotated[int, fastapi.Query(ge=0, le=10**9)]
 class Ranked(query.Filters):
   """Parameters of a ranking."""
 
-  brand: query.Name = fastapi.Query(description='Its id.')
-  k: Count = fastapi.Query(default=10, description='How many.')
-  reasons: bool = fastapi.Query(
-    default=False,
-    description='Also a precedent and the reasons, which take longer.',
+  brand: query.Name = pydantic.Field(description='Its id.')
+  k: int = pydantic.Field(
+    default=10, ge=1, le=settings_lib.MOST_K, description='How many.'
+  )
+  reasons: bool = pydantic.Field(
+    default=False, description='Also a precedent and reasons: takes longer.'
   )
 
 
@@ -143,12 +145,17 @@ def router(
     return json_answer(answers.influencer_in_full(engine, account))
 
   @routes.get(
-    '/recommendations', response_model=shapes.Recommendations, tags=['ranking']
+    '/recommendations',
+    response_model=shapes.Recommendations,
+    tags=['ranking'],
+    openapi_extra=query.described(Ranked),
   )
-  async def recommendations(
-    asked: Annotated[Ranked, fastapi.Query()],
-  ) -> Any:
+  async def recommendations(request: fastapi.Request) -> Any:
     """Influencers for a brand, best first, with the parts of their scores."""
+    # Read here, since the framework takes longer for it than the ranking.
+    asked = query.parse(
+      Ranked, request.query_params.multi_items(), of_a_form=False
+    )
     brand = engine.brand(asked.brand)
     filters = asked.as_filters()
 

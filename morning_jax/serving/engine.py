@@ -104,10 +104,17 @@ class Engine:
     Raises:
       Failure: 404, with the nearest names.
     """
+    row = self.catalogue.brands.row_of.get(name)
+    if row is not None:
+      return self._brand_at(row)
     try:
       return self.catalogue.brand(name)
     except errors.UserError as e:
       raise failures.Failure(404, 'unknown_brand', str(e), 'brand') from None
+
+  @functools.lru_cache(maxsize=4096)  # noqa: B019  # one engine, kept anyway
+  def _brand_at(self, row: int) -> catalogue_lib.Account:
+    return self.catalogue.account_at(accounts_lib.BRAND, row)
 
   def influencer(self, name: str) -> catalogue_lib.Account:
     """Returns an influencer.

@@ -85,7 +85,7 @@ def make_server(
     server_header=False,
     proxy_headers=False,
     limit_concurrency=settings.most_connections,
-    timeout_keep_alive=int(settings.header_seconds),
+    timeout_keep_alive=max(1, int(settings.header_seconds)),
     timeout_graceful_shutdown=5,
   )
   return uvicorn.Server(config)

@@ -389,7 +389,7 @@ def test_bytes_of_a_body_are_counted(engine):
 
 
 def test_slow_heads_and_bodies_are_cut_off(engine):
-  settings = settings_lib.Settings(header_seconds=0.3, seconds=0.5)
+  settings = settings_lib.Settings(header_seconds=1.2, seconds=0.5)
   with running.running(engine, settings) as port:
     for beginning in (b'', b'GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: '):
       with socket.create_connection(('127.0.0.1', port), 30) as s:
