@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import functools
+import json
 from typing import Any
 
 from morning_jax.recommend import advice as advice_lib
@@ -13,6 +14,7 @@ from morning_jax.recommend import catalogue as catalogue_lib
 from morning_jax.recommend import confidence
 from morning_jax.recommend import recommend as recommend_lib
 from morning_jax.recommend import shortlist as shortlist_lib
+from morning_jax.recommend import spreadsheet
 from morning_jax.serving import engine as engine_lib
 
 Json = dict[str, Any]
@@ -72,6 +74,22 @@ def entries(
   found = answer.to_json(file_source(engine, brand), advice)
   rows: list[Json] = found['recommendations']
   return rows
+
+
+def as_file(
+  engine: engine_lib.Engine,
+  brand: catalogue_lib.Account,
+  advice: Sequence[advice_lib.Advice],
+  form: str,
+) -> bytes:
+  """Returns a ranking as a file: 'csv', 'xlsx' or 'json'."""
+  about = file_source(engine, brand)
+  if form == 'json':
+    return json.dumps(answer.to_json(about, advice), indent=2).encode()
+  rows = answer.to_columns(about, advice)
+  if form == 'csv':
+    return spreadsheet.to_csv(rows)
+  return spreadsheet.to_xlsx(rows, dataclasses.asdict(about))
 
 
 def _short(

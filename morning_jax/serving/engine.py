@@ -105,9 +105,11 @@ class Engine(directory.Directory):
     """Returns an account's scores against all of the other role."""
     return self._scores.of(account)
 
-  def has_scores(self, account: catalogue_lib.Account) -> bool:
-    """Tells whether an account's scores are in memory."""
-    return self._scores.get((account.role, account.row)) is not None
+  def known_scores(
+    self, account: catalogue_lib.Account
+  ) -> scores_lib.Scores | None:
+    """Returns an account's scores where they are in memory."""
+    return self._scores.get((account.role, account.row))
 
   def wanted(
     self, brand: catalogue_lib.Account, filters: filters_lib.Filters
@@ -141,8 +143,16 @@ class Engine(directory.Directory):
     brand: catalogue_lib.Account,
     top_k: int,
     filters: filters_lib.Filters = filters_lib.NONE,
+    *,
+    scores: scores_lib.Scores | None = None,
   ) -> Ranking:
     """Ranks influencers for a brand, as `recommend.recommend` does.
+
+    Args:
+      brand: the brand.
+      top_k: how many.
+      filters: who may be among them.
+      scores: of the brand; looked up or computed if None.
 
     Raises:
       Failure: the filters leave nobody.
@@ -151,7 +161,7 @@ class Engine(directory.Directory):
     side = self.catalogue.influencers
     ordering.check_count(top_k, len(side), side.role)
     wanted_M, count = self.wanted(brand, filters)
-    scores = self.scores(brand)
+    scores = scores or self.scores(brand)
     rows = scores.best(wanted_M, top_k)
     return Ranking(
       parts.describe(self.catalogue, brand, rows, scores),

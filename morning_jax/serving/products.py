@@ -45,11 +45,12 @@ class Products:
       return [self._vector_NxD @ vector_D for vector_D in vectors]
     few_KxD = np.zeros((MOST, self._vector_NxD.shape[1]), np.float32)
     few_KxD[: len(vectors)] = vectors
-    score_KxN = np.asarray(_product(few_KxD, self._on_device))
-    # Copies: a row that is kept must not keep the others.
-    return [row_N.copy() for row_N in score_KxN[: len(vectors)]]
+    score_NxK = np.asarray(_product(self._on_device, few_KxD))
+    # Copies: scores that are kept must not keep the others.
+    return [score_NxK[:, i].copy() for i in range(len(vectors))]
 
 
 @jax.jit
-def _product(few_KxD: jax.Array, vector_NxD: jax.Array) -> jax.Array:
-  return jnp.matmul(few_KxD, vector_NxD.T, precision=jax.lax.Precision.HIGHEST)
+def _product(vector_NxD: jax.Array, few_KxD: jax.Array) -> jax.Array:
+  # This way round, a CPU takes half the time of the other.
+  return jnp.matmul(vector_NxD, few_KxD.T, precision=jax.lax.Precision.HIGHEST)

@@ -92,7 +92,8 @@ class ScoreCache:
     )
     self._bytes = 0
     self._lock = threading.Lock()
-    self._computing = threading.Lock()
+    self._turn = threading.Condition()
+    self._busy = False
     self._waiting: list[_Question] = []
     self._products: dict[int, products.Products] = {}
 
@@ -117,13 +118,19 @@ class ScoreCache:
     question = _Question(account)
     with self._lock:
       self._waiting.append(question)
-    with self._computing:
-      if question.scores is None:
-        self._answer(question)
-    assert question.scores is not None
-    return question.scores
+    with self._turn:
+      self._turn.wait_for(lambda: question.scores or not self._busy)
+      if question.scores is not None:
+        return question.scores
+      self._busy = True
+    try:
+      return self._answer(question)
+    finally:
+      with self._turn:
+        self._busy = False
+        self._turn.notify_all()
 
-  def _answer(self, question: _Question) -> None:
+  def _answer(self, question: _Question) -> Scores:
     """Answers a question, and others that wait meanwhile."""
     role = question.account.role
     with self._lock:
@@ -140,6 +147,8 @@ class ScoreCache:
       q.scores = Scores(score_N)
       if q.account.row is not None:
         self._keep((role, q.account.row), q.scores)
+    assert question.scores is not None
+    return question.scores
 
   def _keep(self, key: Hashable, scores: Scores) -> None:
     with self._lock:
