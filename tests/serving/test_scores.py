@@ -2,6 +2,7 @@
 
 from concurrent import futures
 import threading
+import time
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from morning_jax.core import accounts as accounts_lib
 from morning_jax.recommend import recommend
 from morning_jax.serving import products
 from morning_jax.serving import scores as scores_lib
+from tests import runs
 
 
 def test_products_of_several_are_those_of_each(monkeypatch):
@@ -29,7 +31,7 @@ def test_who_waits_shares_the_next_product(catalogue, monkeypatch):
   def slow(self, vectors):
     sizes.append(len(vectors))
     started.set()
-    go.wait()
+    assert go.wait(runs.PATIENCE)
     return of(self, vectors)
 
   monkeypatch.setattr(products.Products, 'of', slow)
@@ -37,10 +39,10 @@ def test_who_waits_shares_the_next_product(catalogue, monkeypatch):
   accounts = [catalogue.account_at(accounts_lib.BRAND, r) for r in range(12)]
   with futures.ThreadPoolExecutor(12) as pool:
     first = pool.submit(cache.of, accounts[0])
-    started.wait()
+    assert started.wait(60)
     others = [pool.submit(cache.of, account) for account in accounts[1:]]
-    while len(cache._waiting) < 11:
-      pass
+    while len(cache._waiting) < 11 and not any(f.done() for f in others):
+      time.sleep(0.001)
     go.set()
     found = [future.result() for future in (first, *others)]
   assert sizes == [1, products.MOST, 11 - products.MOST]
