@@ -13,6 +13,7 @@ Benchmarks:
   checkpoint  saving and restoring against the number of parameters
   startup     process start to first step, without and with a compilation cache
   scaling     a step against accounts, pairs and simulated devices
+  serving     answers of launch.serve to many requests, and their latency
   all         one after the other
 
 The comparisons need `pip install 'morning_jax[benchmark]'`; without it, the
@@ -70,8 +71,8 @@ _NUMBERS = {
   for name, text in {
     'repeats': f'How often to measure each; {_DEFAULT.repeats} if unset.',
     'epochs': 'paper: epochs of 211 steps; 1 on a CPU, else 100 if unset.',
-    'influencers': f'ranking: rows; {_DEFAULT.influencers:,} if unset.',
-    'width': f'ranking: columns; {_DEFAULT.width:,} if unset.',
+    'influencers': f'ranking, serving: rows; or {_DEFAULT.influencers:,}.',
+    'width': f'ranking, serving: columns; {_DEFAULT.width:,} if unset.',
     'brands': f'ranking: queries; {_DEFAULT.brands} if unset.',
     'k': f'ranking: influencers for each brand; {_DEFAULT.k} if unset.',
   }.items()

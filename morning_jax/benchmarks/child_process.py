@@ -36,17 +36,29 @@ def run(
   Raises:
     RuntimeError: it failed; the text has the end of its stderr.
   """
-  variables = {**os.environ, **environment}
-  variables = {k: v for k, v in variables.items() if v}
-  # Where the package is not installed, it is found beside its parent folder.
-  paths = [str(_ROOT), variables.get('PYTHONPATH', '')]
-  variables['PYTHONPATH'] = os.pathsep.join(p for p in paths if p)
   command = [sys.executable, '-m', _PROGRAM, part, json.dumps(dict(arguments))]
   began = time.perf_counter()
   done = subprocess.run(
-    command, env=variables, capture_output=True, text=True, check=False
+    command,
+    env=variables(environment),
+    capture_output=True,
+    text=True,
+    check=False,
   )
   seconds = time.perf_counter() - began
   if done.returncode:
     raise RuntimeError(f'{part} failed: {done.stderr[-2000:]}')
   return seconds, json.loads(done.stdout.splitlines()[-1])
+
+
+def variables(changes: Mapping[str, str]) -> dict[str, str]:
+  """Returns the environment of a child.
+
+  Args:
+    changes: variables to set; an empty one is removed.
+  """
+  found = {k: v for k, v in {**os.environ, **changes}.items() if v}
+  # Where the package is not installed, it is found beside its parent folder.
+  paths = [str(_ROOT), found.get('PYTHONPATH', '')]
+  found['PYTHONPATH'] = os.pathsep.join(p for p in paths if p)
+  return found

@@ -13,6 +13,7 @@ from morning_jax.benchmarks import harness
 from morning_jax.benchmarks import paper
 from morning_jax.benchmarks import rates as rates_lib
 from morning_jax.benchmarks import scaling
+from morning_jax.benchmarks import serving
 from morning_jax.benchmarks import startup
 from morning_jax.benchmarks import top_k
 from morning_jax.benchmarks import training
@@ -26,6 +27,7 @@ BENCHMARKS = {
   'checkpoint': checkpoint.run,
   'startup': startup.run,
   'scaling': scaling.run,
+  'serving': serving.run,
 }
 ALL = 'all'
 

@@ -20,8 +20,12 @@ _SPARE = 2 << 30  # bytes of memory left for the search and everything else
 _CHUNK = 1 << 14
 
 
-def _rows_that_fit(options: harness.Options) -> int:
-  """Returns the catalogue's rows, fewer than wanted where memory is short."""
+def rows_that_fit(options: harness.Options) -> int:
+  """Returns a catalogue's rows, fewer than wanted where memory is short.
+
+  Args:
+    options: `influencers`, `width` and `k`.
+  """
   available = os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
   try:
     with open('/proc/meminfo', encoding='ascii') as file:
@@ -33,8 +37,7 @@ def _rows_that_fit(options: harness.Options) -> int:
   rows = min(options.influencers, max(fit, options.k))
   if rows < options.influencers:
     console.note(
-      f'ranking: memory allows {rows:,} influencers, not'
-      f' {options.influencers:,}'
+      f'memory allows {rows:,} influencers, not {options.influencers:,}'
     )
   return rows
 
@@ -79,7 +82,7 @@ def run(
   Raises:
     RuntimeError: the two find different influencers.
   """
-  rows, width = _rows_that_fit(options), options.width
+  rows, width = rows_that_fit(options), options.width
   brand_BxD = np.random.default_rng(1).standard_normal(
     (options.brands, width), np.float32
   )

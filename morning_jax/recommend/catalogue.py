@@ -174,7 +174,7 @@ class Catalogue:
     brand_P, influencer_P = self.positives_Px2.T
     order = np.argsort(brand_P, kind='stable')
     rows, start = np.unique(brand_P[order], return_index=True)
-    lists = np.split(influencer_P[order], start[1:])
+    lists = np.split(influencer_P[order], start)[1:]
     return dict(zip(rows.tolist(), lists, strict=True))
 
   @functools.cached_property

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import functools
+import json
 from typing import Any
 
 from morning_jax.recommend import advice as advice_lib
 from morning_jax.recommend import answer
 from morning_jax.recommend import catalogue as catalogue_lib
+from morning_jax.recommend import confidence
 from morning_jax.recommend import recommend as recommend_lib
 from morning_jax.recommend import shortlist as shortlist_lib
+from morning_jax.recommend import spreadsheet
 from morning_jax.serving import engine as engine_lib
 
 Json = dict[str, Any]
@@ -72,6 +76,22 @@ def entries(
   return rows
 
 
+def as_file(
+  engine: engine_lib.Engine,
+  brand: catalogue_lib.Account,
+  advice: Sequence[advice_lib.Advice],
+  form: str,
+) -> bytes:
+  """Returns a ranking as a file: 'csv', 'xlsx' or 'json'."""
+  about = file_source(engine, brand)
+  if form == 'json':
+    return json.dumps(answer.to_json(about, advice), indent=2).encode()
+  rows = answer.to_columns(about, advice)
+  if form == 'csv':
+    return spreadsheet.to_csv(rows)
+  return spreadsheet.to_xlsx(rows, dataclasses.asdict(about))
+
+
 def _short(
   engine: engine_lib.Engine,
   brand: catalogue_lib.Account,
@@ -91,8 +111,13 @@ def _short(
     'parts': [p.__dict__ for p in found.parts],
     'cooperates_already': found.cooperates,
     'lacks': found.lacks,
-    'band': {**band.__dict__, 'words': band.words},
+    'band': _band(band),
   }
+
+
+@functools.lru_cache(maxsize=64)
+def _band(band: confidence.Band) -> Json:
+  return {**band.__dict__, 'words': band.words}
 
 
 def brand(engine: engine_lib.Engine, row: int) -> Json:

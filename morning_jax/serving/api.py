@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import dataclasses
 import json
 from typing import Annotated, Any, TypeVar
 
@@ -11,15 +10,15 @@ import anyio
 import anyio.to_thread
 import fastapi
 from fastapi import responses
+import pydantic
 
 from morning_jax.core import accounts as accounts_lib
-from morning_jax.recommend import answer
 from morning_jax.recommend import brand_file
 from morning_jax.recommend import shortlist as shortlist_lib
-from morning_jax.recommend import spreadsheet
 from morning_jax.serving import answers
 from morning_jax.serving import engine as engine_lib
 from morning_jax.serving import query
+from morning_jax.serving import scores as scores_lib
 from morning_jax.serving import settings as settings_lib
 from morning_jax.serving import shapes
 
@@ -53,11 +52,12 @@ Skip = Annotated[int, fastapi.Query(ge=0, le=10**9)]
 class Ranked(query.Filters):
   """Parameters of a ranking."""
 
-  brand: query.Name = fastapi.Query(description='Its id.')
-  k: Count = fastapi.Query(default=10, description='How many.')
-  reasons: bool = fastapi.Query(
-    default=False,
-    description='Also a precedent and the reasons, which take longer.',
+  brand: query.Name = pydantic.Field(description='Its id.')
+  k: int = pydantic.Field(
+    default=10, ge=1, le=settings_lib.MOST_K, description='How many.'
+  )
+  reasons: bool = pydantic.Field(
+    default=False, description='Also a precedent and reasons: takes longer.'
   )
 
 
@@ -143,25 +143,32 @@ def router(
     return json_answer(answers.influencer_in_full(engine, account))
 
   @routes.get(
-    '/recommendations', response_model=shapes.Recommendations, tags=['ranking']
+    '/recommendations',
+    response_model=shapes.Recommendations,
+    tags=['ranking'],
+    openapi_extra=query.described(Ranked),
   )
-  async def recommendations(
-    asked: Annotated[Ranked, fastapi.Query()],
-  ) -> Any:
+  async def recommendations(request: fastapi.Request) -> Any:
     """Influencers for a brand, best first, with the parts of their scores."""
+    # Read here, since the framework takes longer for it than the ranking.
+    asked = query.parse(
+      Ranked, request.query_params.multi_items(), of_a_form=False
+    )
     brand = engine.brand(asked.brand)
     filters = asked.as_filters()
 
-    def rank() -> responses.Response:
-      ranking = engine.rank(brand, asked.k, filters)
+    def rank(scores: scores_lib.Scores | None = None) -> responses.Response:
+      ranking = engine.rank(brand, asked.k, filters, scores=scores)
       advice = engine.explain(brand, ranking.found) if asked.reasons else None
       return json_answer(
         answers.recommendations(engine, brand, ranking, advice)
       )
 
-    if asked.reasons or not engine.has_scores(brand):
+    if asked.reasons:
       return await in_thread(rank)
-    return rank()  # from memory: faster than a thread would start
+    # Besides the product, faster than a thread would start.
+    scores = engine.known_scores(brand)
+    return rank(scores or await in_thread(lambda: engine.scores(brand)))
 
   @routes.get('/pair', response_model=shapes.Pair, tags=['ranking'])
   async def pair(brand: BrandName, influencer: InfluencerName) -> Any:
@@ -277,13 +284,7 @@ def router(
       count = min(asked.k, len(engine.catalogue.influencers))
       ranking = engine.rank(brand, count, asked.as_filters())
       advice = engine.explain(brand, ranking.found)
-      source = answers.file_source(engine, brand)
-      if asked.format == 'json':
-        return json.dumps(answer.to_json(source, advice), indent=2).encode()
-      rows = answer.to_columns(source, advice)
-      if asked.format == 'csv':
-        return spreadsheet.to_csv(rows)
-      return spreadsheet.to_xlsx(rows, dataclasses.asdict(source))
+      return answers.as_file(engine, brand, advice, asked.format)
 
     return responses.Response(
       await in_thread(write),

@@ -17,6 +17,7 @@ from morning_jax.serving import api
 from morning_jax.serving import engine as engine_lib
 from morning_jax.serving import failures
 from morning_jax.serving import guard
+from morning_jax.serving import kept
 from morning_jax.serving import lists
 from morning_jax.serving import metrics as metrics_lib
 from morning_jax.serving import pages
@@ -69,7 +70,8 @@ def create_app(
   app.include_router(lists.router(the_site))
   _add_checks(app, engine, counters)
   _add_handlers(app, the_site)
-  return guard.Guard(app, settings, counters, the_site.refuse)
+  answering = kept.KeptAnswers(app, engine, most_bytes=settings.answer_bytes)
+  return guard.Guard(answering, settings, counters, the_site.refuse)
 
 
 def _add_checks(

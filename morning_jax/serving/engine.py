@@ -5,14 +5,11 @@ from __future__ import annotations
 import collections
 from collections.abc import Sequence
 import dataclasses
-import functools
-import os
 import threading
 
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
-from morning_jax.core import errors
 from morning_jax.recommend import advice as advice_lib
 from morning_jax.recommend import catalogue as catalogue_lib
 from morning_jax.recommend import filters as filters_lib
@@ -21,15 +18,17 @@ from morning_jax.recommend import ordering
 from morning_jax.recommend import reasons as reasons_lib
 from morning_jax.recommend import recommend as recommend_lib
 from morning_jax.recommend import shortlist as shortlist_lib
+from morning_jax.serving import directory
 from morning_jax.serving import exclusions as exclusions_lib
 from morning_jax.serving import failures
+from morning_jax.serving import parts
 from morning_jax.serving import scores as scores_lib
 
 _MASKS = 64  # filters whose outcome is kept
 _REASONS = 20_000  # pairs whose reasons are kept
 _SPARE = 50  # look-alikes looked for beyond those asked for
 
-Found = recommend_lib.Recommendation
+Found = parts.Found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Ranking:
   total: int
 
 
-class Engine:
+class Engine(directory.Directory):
   """A catalogue with what is remembered of earlier questions."""
 
   def __init__(
@@ -64,10 +63,9 @@ class Engine:
       exclusions: who is left out of everything.
       cache_bytes: of scores that are kept.
     """
-    self.catalogue = catalogue
+    super().__init__(catalogue, exclusions)
     self.adviser = advice_lib.Adviser(catalogue)
-    self._exclusions = exclusions or exclusions_lib.Exclusions()
-    self._scores = scores_lib.ScoreCache(cache_bytes)
+    self._scores = scores_lib.ScoreCache(catalogue, cache_bytes)
     self._lock = threading.Lock()
     self._encoding = threading.Lock()
     self._masks: collections.OrderedDict[
@@ -76,7 +74,6 @@ class Engine:
     self._reasons: collections.OrderedDict[
       tuple[int, int], reasons_lib.Reasons
     ] = collections.OrderedDict()
-    self._starts = [p.where.start for p in catalogue.pieces]
     self.ready = False
 
   def warm_up(self) -> None:
@@ -88,44 +85,6 @@ class Engine:
     ranking = self.rank(brand, 1, filters_lib.Filters(include_cooperating=True))
     self.explain(brand, ranking.found)
     self.ready = True
-
-  @property
-  def bundle_name(self) -> str:
-    """The bundle's name, without the folders that it lies in."""
-    return os.path.basename(self.catalogue.dataset.name.rstrip('/'))
-
-  def excluded(self) -> frozenset[str]:
-    """Returns who is left out now."""
-    return self._exclusions.names()
-
-  def brand(self, name: str) -> catalogue_lib.Account:
-    """Returns a brand.
-
-    Raises:
-      Failure: 404, with the nearest names.
-    """
-    try:
-      return self.catalogue.brand(name)
-    except errors.UserError as e:
-      raise failures.Failure(404, 'unknown_brand', str(e), 'brand') from None
-
-  def influencer(self, name: str) -> catalogue_lib.Account:
-    """Returns an influencer.
-
-    Raises:
-      Failure: 404; who is left out is unknown, too.
-    """
-    try:
-      if name in self.excluded():
-        raise errors.UserError(
-          f'influencer {errors.quoted(name, limit=60)} is none of those in the'
-          ' bundle'
-        )
-      return self.catalogue.influencer(name)
-    except errors.UserError as e:
-      raise failures.Failure(
-        404, 'unknown_influencer', str(e), 'influencer'
-      ) from None
 
   def passed(self, filters: filters_lib.Filters) -> filters_lib.Passed:
     """Returns who passes filters, whatever the brand."""
@@ -144,11 +103,13 @@ class Engine:
 
   def scores(self, account: catalogue_lib.Account) -> scores_lib.Scores:
     """Returns an account's scores against all of the other role."""
-    return self._scores.of(self.catalogue, account)
+    return self._scores.of(account)
 
-  def has_scores(self, account: catalogue_lib.Account) -> bool:
-    """Tells whether an account's scores are in memory."""
-    return self._scores.get((account.role, account.row)) is not None
+  def known_scores(
+    self, account: catalogue_lib.Account
+  ) -> scores_lib.Scores | None:
+    """Returns an account's scores where they are in memory."""
+    return self._scores.get((account.role, account.row))
 
   def wanted(
     self, brand: catalogue_lib.Account, filters: filters_lib.Filters
@@ -182,8 +143,16 @@ class Engine:
     brand: catalogue_lib.Account,
     top_k: int,
     filters: filters_lib.Filters = filters_lib.NONE,
+    *,
+    scores: scores_lib.Scores | None = None,
   ) -> Ranking:
     """Ranks influencers for a brand, as `recommend.recommend` does.
+
+    Args:
+      brand: the brand.
+      top_k: how many.
+      filters: who may be among them.
+      scores: of the brand; looked up or computed if None.
 
     Raises:
       Failure: the filters leave nobody.
@@ -192,90 +161,19 @@ class Engine:
     side = self.catalogue.influencers
     ordering.check_count(top_k, len(side), side.role)
     wanted_M, count = self.wanted(brand, filters)
-    rows = self.scores(brand).best(wanted_M, top_k)
+    scores = scores or self.scores(brand)
+    rows = scores.best(wanted_M, top_k)
     return Ranking(
-      self.found(brand, rows), count, len(side) - self.count_excluded()
+      parts.describe(self.catalogue, brand, rows, scores),
+      count,
+      len(side) - self.count_excluded(),
     )
-
-  def count_excluded(self) -> int:
-    """Returns how many influencers of the bundle are left out."""
-    row_of = self.catalogue.influencers.row_of
-    return sum(name in row_of for name in self.excluded())
-
-  def matching(self, role: int, text: str) -> list[int]:
-    """Returns the rows whose name or category contains a text.
-
-    Args:
-      role: of the accounts.
-      text: in small letters; '' for all.
-    """
-    names = self._names(role)
-    rows = [row for row, name in enumerate(names) if text in name]
-    excluded = self.excluded()
-    if role == accounts_lib.INFLUENCER and excluded:
-      ids = self.catalogue.influencers.ids_N
-      rows = [row for row in rows if str(ids[row]) not in excluded]
-    return rows
-
-  @functools.lru_cache(maxsize=2)  # noqa: B019  # one engine, kept anyway
-  def _names(self, role: int) -> list[str]:
-    side = self.catalogue.side(role)
-    categories = self.catalogue.dataset.accounts.categories[side.account_row_N]
-    return [
-      f'{name} {category}'.casefold()
-      for name, category in zip(
-        side.ids_N.tolist(), categories.tolist(), strict=True
-      )
-    ]
 
   def found(
     self, account: catalogue_lib.Account, rows: Sequence[int]
   ) -> list[Found]:
-    """Describes accounts of the other role, with the parts of their scores.
-
-    Args:
-      account: the one that is asked about.
-      rows: of the other side, in the order of their ranks.
-    """
-    side = self.catalogue.side(1 - account.role)
-    rows = list(rows)
-    if not rows:
-      return []
-    own = account.vector_D.astype(np.float64)
-    product = side.vector_NxD[rows] * own
-    typical = own * side.mean_D
-    parts = np.add.reduceat(product - typical, self._starts, axis=1).tolist()
-    places = self.scores(account).places(rows)
-    known: set[int] = set()
-    if account.row is not None:
-      if account.role == accounts_lib.BRAND:
-        known = self._partners_of(account.row)
-      else:
-        brand_P, influencer_P = self.catalogue.positives_Px2.T
-        known = set(brand_P[influencer_P == account.row].tolist())
-    pieces = self.catalogue.pieces
-    total, score = float(typical.sum()), product.sum(axis=1).tolist()
-    return [
-      Found(
-        rank=rank,
-        place=places[rank - 1],
-        account_id=str(side.ids_N[row]),
-        row=row,
-        score=score[rank - 1],
-        typical=total,
-        parts=tuple(
-          recommend_lib.Part(p.perspective, p.modality, value)
-          for p, value in zip(pieces, parts[rank - 1], strict=True)
-        ),
-        cooperates=row in known,
-        lacks=tuple(k for k, has in side.present.items() if not has[row]),
-      )
-      for rank, row in enumerate(rows, 1)
-    ]
-
-  @functools.lru_cache(maxsize=4096)  # noqa: B019  # one engine, kept anyway
-  def _partners_of(self, row: int) -> set[int]:
-    return set(map(int, self.catalogue.partners.get(row, [])))
+    """Describes accounts of the other role; see `parts.describe`."""
+    return parts.describe(self.catalogue, account, rows, self.scores(account))
 
   def explain(
     self,

@@ -78,9 +78,7 @@ class Guard:
   async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers one request."""
     if scope['type'] != 'http':
-      if scope['type'] == 'lifespan':
-        await self._app(scope, receive, send)
-      return
+      return  # no web sockets; and nothing is to be started
     answer = _Answer(send, request_id=uuid.uuid4().hex)
     scope.setdefault('state', {})['request_id'] = answer.request_id
     start = time.perf_counter()

@@ -121,16 +121,42 @@ class NewBrandPage(pydantic.BaseModel):
   attribute: Names = []
 
 
+def described(model: type[pydantic.BaseModel]) -> dict[str, Any]:
+  """Returns what OpenAPI says of a model whose fields are parameters."""
+  schema = model.model_json_schema()
+  needed = schema.get('required', [])
+  parameters = []
+  for name, field in schema['properties'].items():
+    text = field.pop('description', '')
+    parameters.append(
+      {
+        'name': name,
+        'in': 'query',
+        'required': name in needed,
+        'description': text,
+        'schema': field,
+      }
+    )
+  return {'parameters': parameters}
+
+
 Model = TypeVar('Model', bound=pydantic.BaseModel)
 _KEPT_EMPTY = 'cost'  # its place says whose it is
 
 
-def parse(model: type[Model], parameters: Iterable[tuple[str, str]]) -> Model:
-  """Reads a page's parameters; fields of a form that are empty do not count.
+def parse(
+  model: type[Model],
+  parameters: Iterable[tuple[str, str]],
+  *,
+  of_a_form: bool = True,
+) -> Model:
+  """Reads the parameters of an address.
 
   Args:
-    model: which there are; others are passed over.
+    model: which there are.
     parameters: names and values, in the order of the address.
+    of_a_form: whether they may come from a form of a page: empty fields do not
+      count then, and others than those of the model are passed over.
 
   Raises:
     Failure: one is not what it should be.
@@ -138,9 +164,9 @@ def parse(model: type[Model], parameters: Iterable[tuple[str, str]]) -> Model:
   values: dict[str, Any] = {}
   for name, value in parameters:
     field = model.model_fields.get(name)
-    if field is None or (not value and name != _KEPT_EMPTY):
+    if of_a_form and (field is None or (not value and name != _KEPT_EMPTY)):
       continue
-    if isinstance(field.default, list):
+    if field is not None and isinstance(field.default, list):
       values.setdefault(name, []).append(value)
     else:
       values[name] = value

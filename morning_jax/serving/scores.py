@@ -1,7 +1,8 @@
 """Scores of brands against the whole catalogue, kept in memory.
 
 One product at a time: it reads the whole catalogue, so that two at once would
-share the memory's rate, and their threads would fight for the cores.
+share the memory's rate, and their threads would fight for the cores. Who comes
+meanwhile shares the next product.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import threading
 
 import numpy as np
 
+from morning_jax.recommend import catalogue as catalogue_lib
+from morning_jax.recommend import encoded
 from morning_jax.recommend import ordering
-from morning_jax.recommend import recommend
+from morning_jax.serving import products
 
 _HEAD = 1000  # of the best, which nearly every question is answered from
 
@@ -64,22 +67,35 @@ class Scores:
     return places
 
 
+class _Question:
+  """An account whose scores somebody waits for."""
+
+  def __init__(self, account: encoded.Account):
+    self.account = account
+    self.scores: Scores | None = None
+
+
 class ScoreCache:
   """Scores of the accounts that were asked about most recently."""
 
-  def __init__(self, most_bytes: int):
+  def __init__(self, catalogue: catalogue_lib.Catalogue, most_bytes: int):
     """Makes an empty cache.
 
     Args:
+      catalogue: who there is.
       most_bytes: of scores that are kept.
     """
+    self._catalogue = catalogue
     self._most_bytes = most_bytes
     self._kept: collections.OrderedDict[Hashable, Scores] = (
       collections.OrderedDict()
     )
     self._bytes = 0
     self._lock = threading.Lock()
-    self._product = threading.Lock()
+    self._turn = threading.Condition()
+    self._busy = False
+    self._waiting: list[_Question] = []
+    self._products: dict[int, products.Products] = {}
 
   def get(self, key: Hashable) -> Scores | None:
     """Returns kept scores; None where there are none."""
@@ -89,33 +105,56 @@ class ScoreCache:
         self._kept.move_to_end(key)
       return scores
 
-  def of(
-    self,
-    catalogue: recommend.catalogue_lib.Catalogue,
-    account: recommend.catalogue_lib.Account,
-  ) -> Scores:
+  def of(self, account: encoded.Account) -> Scores:
     """Returns the scores of an account.
 
     Args:
-      catalogue: who there is.
       account: an account; its scores are kept if the bundle has it.
     """
-    key = (account.role, account.row)
-    scores = None if account.row is None else self.get(key)
-    if scores is None:
-      with self._product:
-        if account.row is not None:
-          scores = self.get(key)  # of who had the lock before
-        if scores is None:
-          scores = Scores(recommend.scores(catalogue, account))
-          if account.row is not None:
-            self._keep(key, scores)
-    return scores
+    if account.row is not None:
+      scores = self.get((account.role, account.row))
+      if scores is not None:
+        return scores
+    question = _Question(account)
+    with self._lock:
+      self._waiting.append(question)
+    with self._turn:
+      self._turn.wait_for(lambda: question.scores or not self._busy)
+      if question.scores is not None:
+        return question.scores
+      self._busy = True
+    try:
+      return self._answer(question)
+    finally:
+      with self._turn:
+        self._busy = False
+        self._turn.notify_all()
+
+  def _answer(self, question: _Question) -> Scores:
+    """Answers a question, and others that wait meanwhile."""
+    role = question.account.role
+    with self._lock:
+      others = [
+        q for q in self._waiting if q is not question and q.account.role == role
+      ]
+      batch = [question, *others[: products.MOST - 1]]
+      self._waiting = [q for q in self._waiting if q not in batch]
+    if role not in self._products:
+      side = self._catalogue.side(1 - role)
+      self._products[role] = products.Products(side.vector_NxD)
+    found = self._products[role].of([q.account.vector_D for q in batch])
+    for q, score_N in zip(batch, found, strict=True):
+      q.scores = Scores(score_N)
+      if q.account.row is not None:
+        self._keep((role, q.account.row), q.scores)
+    assert question.scores is not None
+    return question.scores
 
   def _keep(self, key: Hashable, scores: Scores) -> None:
     with self._lock:
+      old = self._kept.pop(key, None)
+      self._bytes += scores.score_N.nbytes - (old.score_N.nbytes if old else 0)
       self._kept[key] = scores
-      self._bytes += scores.score_N.nbytes
       while self._bytes > self._most_bytes and len(self._kept) > 1:
-        _, old = self._kept.popitem(last=False)
-        self._bytes -= old.score_N.nbytes
+        _, oldest = self._kept.popitem(last=False)
+        self._bytes -= oldest.score_N.nbytes

@@ -48,7 +48,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def run(
-  app: guard.Guard,
+  app: guard.App,
   engine: engine_lib.Engine,
   settings: settings_lib.Settings,
   sock: socket.socket,
@@ -67,7 +67,7 @@ def run(
 
 
 def make_server(
-  app: guard.Guard, settings: settings_lib.Settings
+  app: guard.App, settings: settings_lib.Settings
 ) -> uvicorn.Server:
   """Returns a server of one process that is not running yet."""
 
@@ -85,7 +85,7 @@ def make_server(
     server_header=False,
     proxy_headers=False,
     limit_concurrency=settings.most_connections,
-    timeout_keep_alive=int(settings.header_seconds),
+    timeout_keep_alive=max(1, int(settings.header_seconds)),
     timeout_graceful_shutdown=5,
   )
   return uvicorn.Server(config)

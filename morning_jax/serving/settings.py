@@ -27,6 +27,7 @@ class Settings:
     header_seconds: in which a request's head must arrive.
     page_rows: influencers on a page of a ranking.
     cache_bytes: of scores that are kept in memory.
+    answer_bytes: of answers that are kept in memory.
   """
 
   hosts: tuple[str, ...] = LOOPBACK
@@ -39,3 +40,4 @@ class Settings:
   header_seconds: float = 10.0
   page_rows: int = 10
   cache_bytes: int = 256 << 20
+  answer_bytes: int = 64 << 20

@@ -17,6 +17,7 @@ COUNTS = {
   'checkpoint': 3,
   'startup': 2,
   'scaling': 3,
+  'serving': 4,
 }
 _FAST = ('encoding', 'ranking', 'checkpoint')
 

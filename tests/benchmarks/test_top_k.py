@@ -10,7 +10,7 @@ from tests.benchmarks import quick
 
 def test_the_catalogue_shrinks_to_what_memory_allows(capsys):
   options = dataclasses.replace(quick.QUICK, influencers=10**12, k=5)
-  rows = top_k._rows_that_fit(options)
+  rows = top_k.rows_that_fit(options)
   assert 5 <= rows < 10**12
   assert f'memory allows {rows:,} influencers' in capsys.readouterr().err
 

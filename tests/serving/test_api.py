@@ -373,9 +373,9 @@ def test_scores_of_a_large_catalogue_are_kept_within_bounds(catalogue):
   assert scores.places(rows) == [
     int((score_N >= score_N[row]).sum()) for row in rows
   ]
-  cache = scores_lib.ScoreCache(3 * 4 * len(catalogue.influencers))
+  cache = scores_lib.ScoreCache(catalogue, 3 * 4 * len(catalogue.influencers))
   for row in range(6):
-    cache.of(catalogue, catalogue.account_at(accounts_lib.BRAND, row))
+    cache.of(catalogue.account_at(accounts_lib.BRAND, row))
   kept = [cache.get((accounts_lib.BRAND, row)) is not None for row in range(6)]
   assert kept == [False] * 3 + [True] * 3
 
