@@ -146,6 +146,31 @@ def _check_flags() -> None:
       raise errors.UserError('--format=xlsx needs --output=FILE')
     spreadsheet.check_installed()
   command_line.check_output_files(output=_OUTPUT.value)
+  if asked[0] in ('influencer', 'similar_to'):
+    for flag in _OF_A_BRAND:
+      if flag.value not in (flag.default, []):
+        raise errors.UserError(
+          f'--{flag.name} says nothing of an answer to --{asked[0]}; it is for'
+          ' the ranking of a brand'
+        )
+
+
+# Flags that have no meaning where influencers are not ranked for a brand.
+_OF_A_BRAND = (
+  *(_FOLLOWERS_FROM, _FOLLOWERS_TO, _CATEGORY, _ATTRIBUTE, _FOUND_UNDER),
+  *(_NEEDS, _CANDIDATES, _SHORTLIST, _BUDGET, _COSTS),
+)
+
+
+def _named(
+  catalogue: catalogue_lib.Catalogue, name: str, exclude: frozenset[str]
+) -> catalogue_lib.Account:
+  if name in exclude:
+    raise errors.UserError(
+      f'influencer {errors.quoted(name)} is left out, as'
+      f' --exclude={_EXCLUDE.value} says'
+    )
+  return catalogue.influencer(name)
 
 
 def _filters() -> filters_lib.Filters:
@@ -174,7 +199,7 @@ def main(argv: list[str]) -> None:
   catalogue = catalogue_lib.open_catalogue(_WORKDIR.value, _BUNDLE.value)
   console.notes(catalogue.notes)
   if _INFLUENCER.value is not None:
-    account = catalogue.influencer(_INFLUENCER.value)
+    account = _named(catalogue, _INFLUENCER.value, filters.exclude)
     brands = recommend.brands_for(
       catalogue,
       account,
@@ -183,9 +208,13 @@ def main(argv: list[str]) -> None:
     )
     _tell(catalogue, account, answer.rows_of_brands(catalogue, brands))
   elif _SIMILAR_TO.value is not None:
-    account = catalogue.influencer(_SIMILAR_TO.value)
+    account = _named(catalogue, _SIMILAR_TO.value, filters.exclude)
     similar = look_alikes.similar(
-      catalogue, account, _PERSPECTIVE.value, _TOP_K.value
+      catalogue,
+      account,
+      _PERSPECTIVE.value,
+      _TOP_K.value,
+      exclude=filters.exclude,
     )
     _tell(catalogue, account, answer.rows_of_similar(catalogue, similar))
   else:
@@ -209,7 +238,10 @@ def _rank(
     console.note(f'the filters leave {len(found):,} influencers')
   in_words = _FORMAT.value == 'table'
   advice = advice_lib.Adviser(catalogue).explain(
-    brand, found, reasons_for=_REASONS.value if in_words else None
+    brand,
+    found,
+    reasons_for=_REASONS.value if in_words else None,
+    exclude=filters.exclude,
   )
   source = answer.source_of(catalogue, brand)
   _write(

@@ -62,6 +62,7 @@ class Adviser:
     found: Sequence[recommend_lib.Recommendation],
     *,
     reasons_for: int | None = None,
+    exclude: frozenset[str] = frozenset(),
   ) -> list[Advice]:
     """Explains a brand's recommendations.
 
@@ -70,6 +71,7 @@ class Adviser:
       found: what `recommend` returned for it.
       reasons_for: for how many of them, from the first, reasons are measured;
         None for all.
+      exclude: ids of influencers who are named nowhere, nor as a precedent.
 
     Returns:
       The recommendations in their order, with what is said of them.
@@ -95,7 +97,7 @@ class Adviser:
       for x, row, precedent, reasons in zip(
         found,
         (int(self.catalogue.influencers.account_row_N[x.row]) for x in found),
-        self.precedents.of(brand, influencers),
+        self.precedents.of(brand, influencers, exclude=exclude),
         measured,
         strict=True,
       )

@@ -39,6 +39,8 @@ def similar(
   account: catalogue_lib.Account | str,
   perspective: str | None = None,
   top_k: int = 10,
+  *,
+  exclude: frozenset[str] = frozenset(),
 ) -> list[Similar]:
   """Finds the accounts of the same role that are most like one.
 
@@ -48,6 +50,7 @@ def similar(
     perspective: the perspective to compare by; None for all of them, weighed
       as the score weighs them.
     top_k: how many, the account itself left out.
+    exclude: ids of accounts that are left out.
 
   Returns:
     The most similar, first; those who lack the perspective are not among them.
@@ -74,14 +77,14 @@ def similar(
     mask_N &= side.present[perspective]
   if account.row is not None:
     mask_N[account.row] = False
+  if exclude:
+    mask_N &= ~np.isin(side.ids_N, list(exclude))
   ordering.check_count(
     top_k, len(side) - (account.row is not None), account.role
   )
   if not mask_N.any():
-    raise errors.UserError(
-      f'perspective {perspective}: no other'
-      f' {accounts_lib.ROLES[account.role]} shows anything of it'
-    )
+    left = f' shows anything of {perspective}' if perspective else ' is left'
+    raise errors.UserError(f'no other {accounts_lib.ROLES[account.role]}{left}')
   similarity_N = similarities(catalogue, account, where)
   return [
     Similar(

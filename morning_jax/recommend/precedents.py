@@ -77,12 +77,15 @@ class Precedents:
     self,
     brand: catalogue_lib.Account,
     influencers: Sequence[catalogue_lib.Account],
+    *,
+    exclude: frozenset[str] = frozenset(),
   ) -> list[Precedent | None]:
     """Finds a precedent for each of some influencers.
 
     Args:
       brand: the brand; its own cooperations are no precedent.
       influencers: the influencers.
+      exclude: ids of influencers who are no precedent.
 
     Returns:
       The influencer's own cooperation with the most similar brand that is like
@@ -98,6 +101,9 @@ class Precedents:
     like = others_B[order[:count]]
     like = like[similarity_B[like] > 0]
     pairs = self._pairs_Px2[np.isin(self._pairs_Px2[:, 0], like)]
+    if exclude:
+      ids_P = self._catalogue.influencers.ids_N[pairs[:, 1]]
+      pairs = pairs[~np.isin(ids_P, list(exclude))]
     if not len(pairs):
       return [None] * len(influencers)
     # Of an influencer's cooperations, the one with the most similar brand.

@@ -85,7 +85,9 @@ def study(
     found = recommend.recommend(catalogue, brand, min(top_k, len(ids)), filters)
   except errors.UserError:  # nobody is left
     found = []
-  advice = adviser.explain(brand, found, reasons_for=_WITH_REASONS)
+  advice = adviser.explain(
+    brand, found, reasons_for=_WITH_REASONS, exclude=exclude
+  )
   table_row = int(catalogue.brands.account_row_N[brand.row])
   return Case(
     why=why,

@@ -26,7 +26,6 @@ from morning_jax.serving import scores as scores_lib
 
 _MASKS = 64  # filters whose outcome is kept
 _REASONS = 20_000  # pairs whose reasons are kept
-_SPARE = 50  # look-alikes looked for beyond those asked for
 
 Found = parts.Found
 
@@ -189,15 +188,9 @@ class Engine(directory.Directory):
       found: what `rank` found for it.
       with_reasons: whether reasons are measured, which takes longest.
     """
-    advice = self.adviser.explain(brand, found, reasons_for=0)
-    excluded = self.excluded()
-    if excluded:
-      advice = [
-        dataclasses.replace(a, precedent=None)
-        if a.precedent and a.precedent.influencer_id in excluded
-        else a
-        for a in advice
-      ]
+    advice = self.adviser.explain(
+      brand, found, reasons_for=0, exclude=self.excluded()
+    )
     if not with_reasons:
       return advice
     measured = self.reasons(brand, [x.row for x in found])
@@ -244,13 +237,9 @@ class Engine(directory.Directory):
     perspective: str | None = None,
   ) -> list[look_alikes.Similar]:
     """Finds look-alikes; see `look_alikes.similar`."""
-    excluded = self.excluded()
-    most = len(self.catalogue.influencers) - 1
-    ordering.check_count(top_k, most, accounts_lib.INFLUENCER)
-    wider = min(top_k + (len(excluded) and len(excluded) + _SPARE), most)
-    found = look_alikes.similar(self.catalogue, influencer, perspective, wider)
-    kept = [m for m in found if m.account_id not in excluded][:top_k]
-    return [dataclasses.replace(m, rank=i) for i, m in enumerate(kept, 1)]
+    return look_alikes.similar(
+      self.catalogue, influencer, perspective, top_k, exclude=self.excluded()
+    )
 
   def brands_for(
     self,

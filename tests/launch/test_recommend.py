@@ -158,6 +158,11 @@ def test_mistakes_that_a_catalogue_finds(ask, args, message):
   [
     ((), 'name one of --brand, --brand_file'),
     (('--brand=a', '--influencer=b'), 'not --brand and --influencer'),
+    (
+      ('--similar_to=a', '--followers_to=0'),
+      '--followers_to says nothing of an answer to --similar_to',
+    ),
+    (('--influencer=a', '--needs=audience'), '--needs says nothing'),
     (('--brand=a', '--format=xlsx'), 'needs --output'),
     (('--brand=a', '--format=pdf'), 'format'),
     (('--brand=a', '--exclude=nowhere'), 'nowhere'),
@@ -172,6 +177,20 @@ def test_mistakes_of_the_command_line(ask, args, message):
   assert done.code == 2 and done.stdout == ''
   (line,) = runs.error_lines(done.stderr)
   assert message in line and len(line) <= 300
+
+
+@pytest.mark.slow
+def test_who_is_left_out_is_named_by_no_answer(ask, tmp_path):
+  exclude = tmp_path / 'exclude.txt'
+  similar = ('--similar_to=creator_0003', '--top_k=3', '--format=json')
+  first = json.loads(ask(*similar).stdout)['found'][0]['influencer']
+  exclude.write_text(f'{first}\n')
+  assert first not in ask(*similar, f'--exclude={exclude}').stdout
+  exclude.write_text('creator_0003\n')
+  for question in ('similar_to', 'influencer'):
+    done = ask(f'--{question}=creator_0003', f'--exclude={exclude}')
+    assert done.code == 2
+    assert "influencer 'creator_0003' is left out" in done.stderr
 
 
 @pytest.mark.slow

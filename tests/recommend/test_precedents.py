@@ -66,6 +66,20 @@ def test_held_out_cooperations_change_nothing(catalogue):
   assert ask(catalogue, brands) == ask(without, brands)
 
 
+def test_who_is_left_out_is_no_precedent(catalogue):
+  brand = catalogue.brand(some_brands(catalogue, 'test')[0])
+  influencers = [catalogue.account_at(1, row) for row in range(60)]
+  precedents = precedents_lib.Precedents(catalogue)
+  first = {p.influencer_id for p in precedents.of(brand, influencers)}
+  exclude = frozenset(sorted(first)[: len(first) // 2])
+  found = precedents.of(brand, influencers, exclude=exclude)
+  named = {p.influencer_id for p in found}
+  assert exclude and named and not named & exclude
+  everybody = frozenset(catalogue.influencers.ids_N.tolist())
+  none = precedents.of(brand, influencers, exclude=everybody)
+  assert none == [None] * 60
+
+
 def test_the_nearest_is_named(catalogue):
   """Of those who worked with a brand like it, none is more similar."""
   brand = catalogue.brand(some_brands(catalogue, 'test')[0])

@@ -206,6 +206,20 @@ def test_look_alikes_are_the_nearest_beyond_the_typical(
     assert len(everybody) < len(side) - 1
 
 
+def test_who_is_left_out_is_no_look_alike(catalogues):
+  catalogue = catalogues('default')
+  before = recommend.similar(catalogue, 'creator_0001', None, 6)
+  exclude = frozenset([before[0].account_id, before[3].account_id, 'nobody'])
+  after = recommend.similar(catalogue, 'creator_0001', None, 4, exclude=exclude)
+  assert [m.account_id for m in after] == [
+    m.account_id for m in before if m.account_id not in exclude
+  ]
+  assert [m.rank for m in after] == [1, 2, 3, 4]
+  everybody = frozenset(catalogue.influencers.ids_N.tolist())
+  with pytest.raises(errors.UserError, match='no other influencer is left'):
+    recommend.similar(catalogue, 'creator_0001', exclude=everybody)
+
+
 def test_equal_scores_come_in_the_order_of_rows(catalogues):
   catalogue = catalogues('default')
   vectors = catalogue.influencers.vector_NxD.copy()
