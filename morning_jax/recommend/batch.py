@@ -63,6 +63,7 @@ def run(
   kind: str = 'csv',
   block_brands: int = BLOCK_BRANDS,
   mesh: Mesh | None = None,
+  quiet: bool = False,
 ) -> Outcome:
   """Writes the best influencers of every brand to a file.
 
@@ -77,6 +78,7 @@ def run(
     kind: one of `FORMATS`.
     block_brands: brands of a product.
     mesh: the devices; those of the model if None.
+    quiet: whether no progress is shown.
 
   Returns:
     What it did.
@@ -96,9 +98,7 @@ def run(
     catalogue, filters, mesh or catalogue.trained.mesh
   )
   if not search.passed.mask_M.any():
-    raise errors.UserError(
-      f'the filters leave nobody: {search.passed.tell()}'
-    )
+    raise errors.UserError(f'the filters leave nobody: {search.passed.tell()}')
   blocks = range(-(-count // block_brands))
   parts: batch_parts.Parts | None = None
   done: list[int] = []
@@ -116,7 +116,11 @@ def run(
   resumed = sum(len(brands_of(b)) for b in done)
   writer = _Rows(catalogue)
   with console.Progress(
-    total=count, unit='brands', title='ranking', initial=resumed
+    total=count,
+    unit='brands',
+    title='ranking',
+    initial=resumed,
+    quiet=quiet,
   ) as progress:
     for block in (b for b in blocks if b not in done):
       rows = brands_of(block)

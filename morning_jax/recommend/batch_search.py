@@ -158,7 +158,7 @@ class Search:
         brands,
         _put_rows(padded, self._mesh),
         least,
-        sharding.put(np.int32(len(rows)), everywhere),
+        sharding.put(np.array(len(rows), np.int32), everywhere),
       )
       total += multihost.fetch(counts)
     return total

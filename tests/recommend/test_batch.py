@@ -149,9 +149,7 @@ def test_a_job_that_was_killed_goes_on_to_the_same_bytes(
     assert b'2026-01-02T03:04:05+00:00' in resumed
 
 
-def test_another_question_does_not_take_over_what_is_there(
-  catalogue, tmp_path
-):
+def test_another_question_does_not_take_over_what_is_there(catalogue, tmp_path):
   path = tmp_path / 'all.csv'
   folder = tmp_path / 'all.csv.parts'
 
