@@ -85,7 +85,7 @@ class Contents:
 
 
 def gather(
-  workdir: str | os.PathLike[str],
+  workdir: str | os.PathLike[str] | None,
   catalogue: catalogue_lib.Catalogue,
   *,
   brands: Sequence[str] = (),
@@ -97,7 +97,7 @@ def gather(
   """Measures and explains what a report shows.
 
   Args:
-    workdir: the folder that training wrote.
+    workdir: the folder that training wrote; without it, no history is told.
     catalogue: its model, and the bundle.
     brands: whose cases are asked for.
     best: how many of the best ranked brands, and as many of the worst.
@@ -121,11 +121,11 @@ def gather(
   adviser = advice_lib.Adviser(catalogue)
   chosen = measures.chosen_brands(catalogue, quality, brands, best=best)
   return Contents(
-    title=f'Influencer ranking: {os.path.basename(os.path.abspath(workdir))}',
+    title=_title(catalogue, workdir),
     date=datetime.datetime.now(datetime.UTC).date().isoformat(),
     run=_run(catalogue),
     data=_data(catalogue),
-    history=_history(workdir),
+    history={} if workdir is None else _history(workdir),
     quality=quality,
     comparison=compared,
     bands=tuple(adviser.bands.bands),
@@ -141,6 +141,13 @@ def gather(
     fingerprint=catalogue.bundle_fingerprint,
     license=license_name,
   )
+
+
+def _title(
+  catalogue: catalogue_lib.Catalogue, workdir: str | os.PathLike[str] | None
+) -> str:
+  of = catalogue.dataset.name if workdir is None else os.path.abspath(workdir)
+  return f'Influencer ranking: {os.path.basename(of)}'
 
 
 def _run(catalogue: catalogue_lib.Catalogue) -> tuple[tuple[str, str], ...]:
