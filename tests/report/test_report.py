@@ -201,6 +201,18 @@ def test_a_comparison_is_shown_where_there_is_one(
   assert '&lt;b&gt;content&lt;/b&gt; only | 0.2500 |' in found['model_card.md']
 
 
+def test_validation_brands_are_said_to_be_no_others(contents):
+  quality = dataclasses.replace(contents.quality, split='valid')
+  changed = page.render(dataclasses.replace(contents, quality=quality))
+  for before, after in zip(
+    page.render(contents).values(), changed.values(), strict=True
+  ):
+    if 'none of them trained on' in after or '<h2>' in after:
+      assert 'chosen by these very brands' not in before
+      assert 'chosen by these very brands' in after
+      assert f'{quality.num_brands} validation brands' in after
+
+
 def test_unknown_brands_and_folders_that_are_there(
   contents, catalogue, tmp_path
 ):
