@@ -37,6 +37,8 @@ class Options:
     width: columns of the catalogue.
     brands: queries of `ranking`.
     k: how many influencers each brand gets.
+    job_brands: brands of `recommending`; 0: 1,024 on a CPU, else 10,000.
+    job_influencers: its influencers; 0: 100,000 on a CPU, else 1,000,000.
     parameters: numbers of parameters of `checkpoint`.
     accounts: numbers of accounts of `scaling`.
     pairs: numbers of pairs of `scaling`.
@@ -54,6 +56,8 @@ class Options:
   width: int = 1536
   brands: int = 64
   k: int = 100
+  job_brands: int = 0
+  job_influencers: int = 0
   parameters: tuple[int, ...] = (1_000_000, 10_000_000, 100_000_000)
   accounts: tuple[int, ...] = (10_000, 100_000, 1_000_000)
   pairs: tuple[int, ...] = (10_000, 100_000, 1_000_000)
