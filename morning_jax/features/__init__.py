@@ -1,0 +1,1 @@
+"""From what accounts post to the arrays of a bundle."""
