@@ -62,8 +62,8 @@ class Post:
   @classmethod
   def from_json(cls, value: list[Any]) -> Post:
     """Reads what `to_json` returned."""
-    *plain, images, sponsors = value
-    return cls(*plain, tuple(images), tuple(sponsors))
+    account, post_id, time, caption, images, sponsors = value
+    return cls(account, post_id, time, caption, tuple(images), tuple(sponsors))
 
 
 def parse(value: Any, index: Mapping[str, int], root: str) -> Post:
