@@ -1,0 +1,1 @@
+"""From posts to features: captions, topics, pictures, attributes."""
