@@ -62,7 +62,7 @@ TOPICS: tuple[tuple[str, str], ...] = (
   ),
   (
     'healthy eating',
-    'salad smoothie protein avocado spinach vitamin oatmeal quinoa broccoli'
+    'salad smoothie protein avocado spinach vitamin oatmeal almond broccoli'
     ' calorie nutrition yogurt blueberry lentil kale',
   ),
   (
@@ -112,7 +112,7 @@ TOPICS: tuple[tuple[str, str], ...] = (
   ),
   (
     'night life',
-    'cocktail bar club dj vodka bartender dancefloor gin tequila party'
+    'cocktail bar club turntable vodka bartender dancefloor gin tequila party'
     ' bouncer disco lounge whiskey nightclub',
   ),
   (

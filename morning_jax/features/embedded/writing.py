@@ -206,64 +206,65 @@ def _posts(
   has_text, has_image = not np.isnan(topics).any(), not np.isnan(classes).any()
   if not has_text and not has_image:
     return
+  topic = _Drawing(topics)
+  object_, scene = (
+    _Drawing(part) for part in np.split(classes, [world.objects])
+  )
+  pattern = pattern_lib.Pattern(world.objects, world.scenes)
   home = pathlib.PurePosixPath(layout.IMAGES, f'{author.number // 500:04d}')
   (folder / home).mkdir(exist_ok=True)
-  for i in range(author.posts):
+  hours = rng.integers(5, size=author.posts).tolist()
+  for i, hour in enumerate(hours):
     post: dict[str, Any] = {
       'account_id': author.name,
       'post_id': f'{author.number}-{i}',
-      'timestamp': _START + 3600 * (7 * i + int(rng.integers(5))),
-      'caption': _caption(rng, topics, options) if has_text else '',
+      'timestamp': _START + 3600 * (7 * i + hour),
+      'caption': _caption(rng, topic, options.sentences) if has_text else '',
       'images': [],
       'sponsors': list(author.sponsors[i : i + 1]),
     }
     if has_image:
       name = home / f'{author.number}-{i}.jpg'
-      _draw(rng, world, classes, folder / name)
+      shown = object_(rng, _OBJECTS), scene(rng, _SCENES)
+      _save(pattern_lib.draw(pattern, *shown, rng), folder / name)
       post['images'].append(str(name))
     yield post
 
 
-def _drawn(
-  rng: np.random.Generator, weights: np.ndarray, count: int
-) -> np.ndarray:
-  total = weights.sum(dtype=np.float64)
-  return rng.choice(len(weights), count, p=weights.astype(np.float64) / total)
+class _Drawing:
+  """Draws numbers by weight."""
+
+  def __init__(self, weights: np.ndarray) -> None:
+    self._up_to = np.cumsum(weights, dtype=np.float64)
+
+  def __call__(self, rng: np.random.Generator, count: int) -> np.ndarray:
+    found = rng.random(count) * self._up_to[-1]
+    return np.searchsorted(self._up_to, found, side='right')
 
 
-def _caption(
-  rng: np.random.Generator, topics: np.ndarray, options: PostOptions
-) -> str:
-  words = []
-  for topic in _drawn(rng, topics, 2 * options.sentences).tolist():
-    known = vocabulary.TOPICS[topic][1].split()
-    use = 1.0 / (2.0 + np.arange(len(known)))
-    words.append(known[int(_drawn(rng, use, 1)[0])])
-  return ' '.join(
-    vocabulary.SENTENCES[int(rng.integers(len(vocabulary.SENTENCES)))].format(
-      *words[i : i + 2]
+_WORDS = tuple(words.split() for _, words in vocabulary.TOPICS)
+_USED = _Drawing(1.0 / (2.0 + np.arange(len(_WORDS[0]))))
+
+
+def _caption(rng: np.random.Generator, topics: _Drawing, sentences: int) -> str:
+  words = [
+    _WORDS[topic][word]
+    for topic, word in zip(
+      topics(rng, 2 * sentences).tolist(),
+      _USED(rng, 2 * sentences).tolist(),
+      strict=True,
     )
-    for i in range(0, len(words), 2)
+  ]
+  frames = rng.integers(len(vocabulary.SENTENCES), size=sentences).tolist()
+  return ' '.join(
+    vocabulary.SENTENCES[frame].format(*words[2 * i : 2 * i + 2])
+    for i, frame in enumerate(frames)
   )
 
 
-def _draw(
-  rng: np.random.Generator,
-  world: world_options.World,
-  classes: np.ndarray,
-  path: pathlib.Path,
-) -> None:
+def _save(pixels: np.ndarray, path: pathlib.Path) -> None:
   from PIL import Image
 
-  pixels = pattern_lib.draw(
-    pattern_lib.Pattern(world.objects, world.scenes),
-    _drawn(rng, classes[: world.objects], _OBJECTS),
-    _drawn(rng, classes[world.objects :], _SCENES),
-    rng,
-    noise=2.0,
-  )
   encoded = io.BytesIO()
-  Image.fromarray(pixels).save(
-    encoded, 'JPEG', quality=_QUALITY, subsampling=0
-  )
+  Image.fromarray(pixels).save(encoded, 'JPEG', quality=_QUALITY, subsampling=0)
   path.write_bytes(encoded.getvalue())
