@@ -89,9 +89,7 @@ def load(folder: pathlib.Path) -> AttributeWords:
   """
   rows = tables.rows(folder / _FILE, ('word', 'attribute'))
   attribute_of = {row['word']: row['attribute'] for row in rows}
-  return AttributeWords(
-    tuple(sorted(set(attribute_of.values()))), attribute_of
-  )
+  return AttributeWords(tuple(sorted(set(attribute_of.values()))), attribute_of)
 
 
 def fit(
