@@ -39,7 +39,7 @@ def _marks() -> str:
   """Returns the characters that continue a letter, as ranges of a class."""
   ranges: list[list[int]] = []
   for code in range(0x300, sys.maxunicode + 1):
-    if 0x3400 <= code <= 0xABFF and not 0xA66F <= code:
+    if 0x3400 <= code <= 0xABFF and not code >= 0xA66F:
       continue  # ideographs and syllables: a quarter of the planes
     if code > 0x1FFFF:
       break

@@ -78,6 +78,65 @@ def collect(documents: Iterable[Document]) -> Documents:
   )
 
 
+def join(parts: Sequence[Documents]) -> Documents:
+  """Puts the documents of several parts behind each other."""
+  if len(parts) == 1:
+    return parts[0]
+  lengths = [p.lengths for p in parts]
+  return Documents(
+    words=np.concatenate([p.words for p in parts] or [np.zeros(0, np.int32)]),
+    counts=np.concatenate(
+      [p.counts for p in parts] or [np.zeros(0, np.float32)]
+    ),
+    starts=np.concatenate([[0], *lengths]).cumsum(dtype=np.int64),
+  )
+
+
+def take(documents: Documents, rows: np.ndarray) -> Documents:
+  """Returns some of the documents.
+
+  Args:
+    documents: all.
+    rows: int [n], which, in the wanted order.
+  """
+  lengths = documents.lengths[rows]
+  starts = np.concatenate([[0], np.cumsum(lengths)])
+  places = np.repeat(documents.starts[:-1][rows] - starts[:-1], lengths)
+  places += np.arange(len(places))
+  return Documents(
+    words=documents.words[places],
+    counts=documents.counts[places],
+    starts=starts,
+  )
+
+
+def windows(source: Source, size: int) -> Iterator[Documents]:
+  """Cuts a source anew, into parts of one size.
+
+  Args:
+    source: documents; empty ones are left out.
+    size: documents of a part; the last one may have fewer.
+
+  Yields:
+    The parts. They don't depend on how the source was cut.
+  """
+  waiting: list[Documents] = []
+  count = 0
+  for part in source:
+    part = take(part, np.flatnonzero(part.lengths))
+    waiting.append(part)
+    count += len(part)
+    if count < size:
+      continue
+    joined = join(waiting)
+    for first in range(0, count - size + 1, size):
+      yield take(joined, np.arange(first, first + size))
+    rest = np.arange(count - count % size, count)
+    waiting, count = [take(joined, rest)], len(rest)
+  if count:
+    yield join(waiting)
+
+
 def write(path: str | os.PathLike[str], documents: Documents) -> None:
   """Writes documents to a file that appears whole or not at all.
 

@@ -14,8 +14,34 @@ _SHORTEST = 3  # letters of a part that may stand in one
 # Shorter parts that do stand in hashtags.
 _SHORT = {
   'en': frozenset(
-    'a an and at by for in is it me my no of on or so the to up us we you diy'
-    ' eye ice sea'.split()
+    [
+      'a',
+      'an',
+      'and',
+      'at',
+      'by',
+      'for',
+      'in',
+      'is',
+      'it',
+      'me',
+      'my',
+      'no',
+      'of',
+      'on',
+      'or',
+      'so',
+      'the',
+      'to',
+      'up',
+      'us',
+      'we',
+      'you',
+      'diy',
+      'eye',
+      'ice',
+      'sea',
+    ]
   )
 }
 # An upper-case letter after a lower-case one begins a word, and so does the
