@@ -109,11 +109,17 @@ class Options:
     skip_bad: whether posts that are wrong are counted and left out.
   """
 
-  posts: PostOptions = PostOptions()
-  text: text_options.TextOptions = text_options.TextOptions()
-  topics: TopicOptions = TopicOptions()
-  images: image_options.ImageOptions | None = image_options.ImageOptions()
-  attributes: AttributeOptions = AttributeOptions()
+  posts: PostOptions = dataclasses.field(default_factory=PostOptions)
+  text: text_options.TextOptions = dataclasses.field(
+    default_factory=text_options.TextOptions
+  )
+  topics: TopicOptions = dataclasses.field(default_factory=TopicOptions)
+  images: image_options.ImageOptions | None = dataclasses.field(
+    default_factory=image_options.ImageOptions
+  )
+  attributes: AttributeOptions = dataclasses.field(
+    default_factory=AttributeOptions
+  )
   skip_bad: bool = False
 
 

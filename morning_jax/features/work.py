@@ -1,4 +1,4 @@
-"""The folder of stored results: made, marked as such, and used by one at a time."""
+"""The folder of stored results: marked as such, used by one at a time."""
 
 from __future__ import annotations
 

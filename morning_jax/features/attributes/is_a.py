@@ -79,10 +79,8 @@ def _end(
   while parent := parents[way[-1]]:
     if parent in way:
       circle = [*way[way.index(parent) :], parent]
-      _fail(
-        rows[word],
-        f'a circle: {" is a ".join(errors.quoted(w, limit=30) for w in circle)}',
-      )
+      shown = ' is a '.join(errors.quoted(w, limit=30) for w in circle)
+      _fail(rows[word], f'a circle: {shown}')
     way.append(parent)
   return way[-1]
 
