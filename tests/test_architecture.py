@@ -31,6 +31,7 @@ FLOORS = (
 
 # Library -> the rooms or modules that may import it.
 LIBRARIES = {
+  'HanTa': ('features.text.taggers',),
   'array_record': ('data.records',),
   'faiss': ('benchmarks',),
   'fastapi': ('serving',),
@@ -44,12 +45,18 @@ LIBRARIES = {
   'optax': ('training', 'graph.skip_gram', 'comparison.methods.trainer'),
   'orbax': ('checkpoint',),
   'prometheus_client': ('serving.metrics',),
+  'py3langid': ('features.text.languages',),
   'pydantic': ('serving',),
+  'simplemma': ('features.text.taggers',),
+  'sklearn': ('benchmarks',),
+  'spacy': ('features.text.taggers',),
   'starlette': ('serving',),
+  'stopwordsiso': ('features.text.stop_words',),
   'tensorboardX': ('reporting',),
   'tensorflow_datasets': ('data.tfds',),
   'torch': ('benchmarks',),
   'uvicorn': ('serving.server', 'benchmarks'),
+  'wordninja': ('features.text.hashtags',),
   'xlsxwriter': ('recommend.spreadsheet',),
   # Never: TensorFlow is not installed, and pickles run code.
   'tensorflow': (),

@@ -1,8 +1,8 @@
 """Captions split into words and hashtags by regular expressions.
 
-What is no word (addresses, handles, numbers, emojis, punctuation) ends a
-phrase; line ends and the punctuation of sentences do so too. A hashtag, a handle
-and an address end no sentence that goes on after them, so they leave no gap.
+What is no word (numbers, emojis, punctuation) ends a
+phrase; line ends and the punctuation of sentences do so too. A hashtag, a
+handle or an address ends no sentence that goes on after it: it leaves no gap.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def fit(
   the source is cut into parts, nor on the number of devices.
 
   Args:
-    source: documents, which can be read several times; empty ones teach nothing.
+    source: documents, to be read several times; empty ones teach nothing.
     vocabulary: of their word numbers.
     num_topics: T, at least 2.
     options: the defaults if None.
