@@ -207,7 +207,8 @@ def _apply(
   network: Network, embeds: bool, params: Any, pixels: Array
 ) -> jax.Array:
   x = network.normalised(pixels[:, 0])
-  logits, features = network.module.apply({'params': params}, x)
+  outputs: Any = network.module.apply({'params': params}, x)
+  logits, features = outputs
   answer: jax.Array = features if embeds else jax.nn.softmax(logits)
   return answer
 
