@@ -320,6 +320,7 @@ def main(argv: list[str]) -> None:
   raw = folder_lib.open_folder(_RAW.value, complete=bool(_BUNDLE.value))
   plain = target.rstrip('/')
   work = pathlib.Path(_WORK.value or f'{plain}.work')
+  report = pathlib.Path(_REPORT.value or f'{plain}.report')
   with work_lib.opened(work):
     prepared = preparation.prepare(
       raw,
@@ -327,6 +328,7 @@ def main(argv: list[str]) -> None:
       work=work,
       runner=runner_lib.LocalRunner(_WORKERS.value or runner_lib.cores()),
       sizes=options_lib.Sizes(profiles=_SHARD_SIZE.value),
+      report=report,
       fitted=fitted,
     )
     console.notes(prepared.dataset.notes)
@@ -337,7 +339,6 @@ def main(argv: list[str]) -> None:
     else:
       written = output.write_brand_files(prepared, _BRAND_FILES.value)
       console.say(f'{_BRAND_FILES.value}: {len(written):,} brands written')
-    report = pathlib.Path(_REPORT.value or f'{plain}.report')
     output.write_report(prepared.report, report)
   if not _WORK.value:
     work_lib.remove(work)

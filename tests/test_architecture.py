@@ -32,6 +32,7 @@ FLOORS = (
 # Library -> the rooms or modules that may import it.
 LIBRARIES = {
   'HanTa': ('features.text.taggers',),
+  'apache_beam': ('features.stages.beam',),
   'array_record': ('data.records',),
   'faiss': ('benchmarks',),
   'fastapi': ('serving',),
@@ -46,6 +47,7 @@ LIBRARIES = {
   'orbax': ('checkpoint',),
   'prometheus_client': ('serving.metrics',),
   'py3langid': ('features.text.languages',),
+  'pyarrow': ('features.raw.blocks',),
   'pydantic': ('serving',),
   'simplemma': ('features.text.taggers',),
   'sklearn': ('benchmarks',),
@@ -58,6 +60,7 @@ LIBRARIES = {
   'uvicorn': ('serving.server', 'benchmarks'),
   'wordninja': ('features.text.hashtags',),
   'xlsxwriter': ('recommend.spreadsheet',),
+  'PIL': ('features.images', 'features.embedded'),
   # Never: TensorFlow is not installed, and pickles run code.
   'tensorflow': (),
   'pickle': (),

@@ -76,6 +76,7 @@ def prepare(
   work: pathlib.Path,
   runner: runner_lib.Runner,
   sizes: options_lib.Sizes,
+  report: pathlib.Path,
   fitted: fitted_lib.Fitted | None = None,
 ) -> Prepared:
   """Prepares a raw folder.
@@ -90,6 +91,7 @@ def prepare(
     work: folder for stored results of shards; what is there is taken.
     runner: who does shards.
     sizes: how the work is cut up.
+    report: folder for why so many topics were chosen, where they are.
     fitted: what an earlier preparation learned, to be taken instead of learning
       from these accounts.
 
@@ -122,7 +124,7 @@ def prepare(
   models: dict[str, pathlib.Path] = {}
   for perspective in words_lib.PERSPECTIVES:
     found = texts.topics_of(
-      documents, perspective, options.topics, runner, fitted
+      documents, perspective, options.topics, runner, fitted, report
     )
     if found is not None:
       features[f'{perspective}_text'] = found.values

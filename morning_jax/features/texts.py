@@ -8,6 +8,7 @@ import pathlib
 
 import numpy as np
 
+from morning_jax.core import errors
 from morning_jax.core import files
 from morning_jax.features import fitted as fitted_lib
 from morning_jax.features import options as options_lib
@@ -19,7 +20,8 @@ from morning_jax.features.steps import words as words_lib
 from morning_jax.features.text import corpus
 from morning_jax.features.text import vocabulary as vocabulary_lib
 from morning_jax.features.topics import lda
-from morning_jax.features.topics import model as model_lib
+from morning_jax.features.topics import selection as selection_lib
+from morning_jax.features.topics import store as topic_store
 from morning_jax.reporting import console
 
 
@@ -44,6 +46,7 @@ def topics_of(
   options: options_lib.TopicOptions,
   runner: runner_lib.Runner,
   fitted: fitted_lib.Fitted | None,
+  report: pathlib.Path,
 ) -> TextFeature | None:
   """Learns topics, or takes those learned before, and infers everybody's.
 
@@ -53,6 +56,7 @@ def topics_of(
     options: how topics are learned.
     runner: who does shards.
     fitted: what an earlier preparation learned, if it is to be taken.
+    report: folder for what a person may look at: why so many topics.
 
   Returns:
     The topics; None where there is nothing to learn from, or nothing learned.
@@ -64,7 +68,7 @@ def topics_of(
     if perspective not in fitted.topics:
       return None
     model_folder = fitted.topics[perspective]
-    vocabulary = model_lib.load(model_folder).vocabulary
+    vocabulary = topic_store.load(model_folder).vocabulary
     learning = [files.digest(*(p for p in sorted(model_folder.iterdir())))]
   else:
     counts = topics_lib.count_words(documents, perspective)
@@ -86,8 +90,8 @@ def topics_of(
   runner_lib.complete(encoded, runner)
   if fitted is None:
     model_folder = documents.work / 'topics' / f'{perspective}-{key[:24]}'
-    _learn(encoded, vocabulary, model_folder, options)
-  model = model_lib.load(model_folder)
+    _learn(encoded, vocabulary, model_folder, options, report)
+  model = topic_store.load(model_folder)
   inferred = topics_lib.Topics(
     work=documents.work,
     key=key,
@@ -113,13 +117,17 @@ def _learn(
   vocabulary: vocabulary_lib.Vocabulary,
   folder: pathlib.Path,
   options: options_lib.TopicOptions,
+  report: pathlib.Path,
 ) -> None:
   """Learns the topics of a perspective, unless they are stored already."""
   if folder.exists():
     return
   source: corpus.Source = topics_lib.TrainingDocuments(encoded)
   num_topics = options.of(encoded.perspective)
-  assert num_topics is not None
+  if num_topics is None:
+    num_topics = _choose(
+      source, vocabulary, encoded.perspective, options, report
+    )
   with console.Progress(
     total=1, unit='documents', title=f'learning topics of {encoded.perspective}'
   ) as progress:
@@ -133,8 +141,38 @@ def _learn(
     model = lda.fit(
       source, vocabulary, num_topics, options=options.lda, progress=tell
     )
-  with files.new_folder(folder) as draft:
-    model.save(draft)
+  topic_store.save(folder, model)
+
+
+def _choose(
+  source: corpus.Source,
+  vocabulary: vocabulary_lib.Vocabulary,
+  perspective: str,
+  options: options_lib.TopicOptions,
+  report: pathlib.Path,
+) -> int:
+  """Chooses the number of topics; leaves a table, and a picture if it can."""
+  with console.Progress(
+    total=len(options.grid),
+    unit='models',
+    title=f'number of topics of {perspective}',
+  ) as progress:
+    chosen = selection_lib.choose(
+      source,
+      vocabulary,
+      options=selection_lib.SelectionOptions(grid=options.grid),
+      lda_options=options.lda,
+      report=lambda candidate: progress.advance(1),
+    )
+  report.mkdir(parents=True, exist_ok=True)
+  files.write_text(
+    report / f'topics_of_{perspective}.txt', chosen.table() + '\n'
+  )
+  try:
+    chosen.draw(report / f'topics_of_{perspective}.png')
+  except errors.UserError as e:
+    console.note(f'no picture of the numbers of topics: {e}')
+  return chosen.num_topics
 
 
 def nouns_of(

@@ -1,7 +1,8 @@
 """EfficientNet-Lite0 (Tan and Le, ICML 2019, in Google's Lite form).
 
-Neither squeeze-and-excitation nor swish; stem and head keep their width; padding
-is TensorFlow's, which has one pixel less in front where it can't be even.
+Neither squeeze-and-excitation nor swish; stem and head keep their width; and
+padding is TensorFlow's, which has one pixel less in front where it can't be
+even.
 """
 
 from __future__ import annotations

@@ -89,22 +89,32 @@ class ImageEncoder:
     return np.asarray(self.compiled(self.params, pixels))
 
   def encode_all(
-    self, pixels: Iterable[np.ndarray], *, batch_size: int
+    self,
+    pixels: Iterable[np.ndarray],
+    *,
+    batch_size: int,
+    devices: Sequence[jax.Device] | None = None,
   ) -> Iterator[np.ndarray]:
     """Encodes any number of pictures, in batches of one size.
 
-    Batches go to the devices of this process in turn, each whole, so that
-    neither the number of devices nor a picture's neighbours change a bit.
+    Batches go to devices in turn, each whole, so that neither the number of
+    devices nor a picture's neighbours change a bit.
 
     Args:
       pixels: uint8 [V, S, S, 3] each; read as vectors are taken, some batches
         ahead.
       batch_size: pictures of a batch; the last one is filled up with black.
+      devices: that take batches; None: all accelerators of this process, or its
+        first processor.
 
     Yields:
       float32 [D], one for each picture, in order.
     """
-    devices = itertools.cycle(self._device_params)
+    if devices is None:
+      devices = jax.local_devices()
+      if devices[0].platform == 'cpu':
+        devices = devices[:1]
+    turns = itertools.cycle([(d, self._params_on(d)) for d in devices])
     under_way: collections.deque[tuple[Array, int]] = collections.deque()
     rest = iter(pixels)
     while True:
@@ -112,21 +122,24 @@ class ImageEncoder:
       if batch:
         whole = np.zeros((batch_size, *batch[0].shape), np.uint8)
         whole[: len(batch)] = batch
-        device, params = next(devices)
+        device, params = next(turns)
         vectors = self.compiled(params, jax.device_put(whole, device))
         under_way.append((vectors, len(batch)))
-      if len(under_way) > len(self._device_params) or not batch:
+      if len(under_way) > len(devices) or not batch:
         if not under_way:
           return
         vectors, count = under_way.popleft()
         yield from np.asarray(vectors)[:count]
 
   @functools.cached_property
-  def _device_params(self) -> tuple[tuple[jax.Device, Any], ...]:
-    return tuple(
-      (device, jax.device_put(self.params, device))
-      for device in jax.local_devices()
-    )
+  def _copies(self) -> dict[jax.Device, Any]:
+    return {}
+
+  def _params_on(self, device: jax.Device) -> Any:
+    """Returns the weights on a device, where they stay."""
+    if device not in self._copies:
+      self._copies[device] = jax.device_put(self.params, device)
+    return self._copies[device]
 
 
 def join(parts: Sequence[ImageEncoder]) -> ImageEncoder:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import difflib
+import functools
 import re
 
 from morning_jax.core import errors
 from morning_jax.features.images import encoder as encoder_lib
+from morning_jax.features.images import networks
 from morning_jax.features.images import options as options_lib
 from morning_jax.features.images import pattern
 
@@ -18,6 +20,11 @@ Build = Callable[
 
 _ENCODERS: dict[str, Build] = {
   pattern.NAME: pattern.build,
+  **{
+    name: functools.partial(networks.build, name)
+    for network in networks.NETWORKS
+    for name in (network, f'{networks.EMBEDDING}-{network}')
+  },
 }
 _NAME = re.compile(r'[a-z][a-z0-9_.-]*')
 

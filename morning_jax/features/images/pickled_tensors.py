@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 import dataclasses
 import math
+
 # Splits a pickle into its instructions, and does not carry them out.
 import pickletools
-from typing import Any, BinaryIO
+from typing import IO, Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -87,7 +88,7 @@ class _Mark:
 class _Bounded:
   """The beginning of a file, of which a pickle may read so much and no more."""
 
-  def __init__(self, file: BinaryIO) -> None:
+  def __init__(self, file: IO[bytes]) -> None:
     self._file = file
     self._left = MAX_BYTES
 
@@ -106,7 +107,7 @@ class _Bounded:
     return content
 
 
-def read(file: BinaryIO, storages: list[Storage] | None = None) -> Any:
+def read(file: IO[bytes], storages: list[Storage] | None = None) -> Any:
   """Reads one pickle.
 
   Args:
@@ -140,8 +141,8 @@ def read(file: BinaryIO, storages: list[Storage] | None = None) -> Any:
   raise Refused('its pickle is cut off')
 
 
-def _instructions(file: BinaryIO) -> Iterator[tuple[str, Any]]:
-  for code, argument, _ in pickletools.genops(_Bounded(file)):
+def _instructions(file: IO[bytes]) -> Iterator[tuple[str, Any]]:
+  for code, argument, _ in pickletools.genops(cast(IO[bytes], _Bounded(file))):
     yield code.name, argument
 
 

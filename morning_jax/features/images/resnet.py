@@ -70,10 +70,10 @@ class _Block(nn.Module):
   @nn.compact
   def __call__(self, x: Array) -> Array:
     features = self.width * (4 if self.bottleneck else 1)
+    # Channels, kernel and stride of each convolution.
+    steps = [(self.width, 3, self.stride), (self.width, 3, 1)]
     if self.bottleneck:
-      steps = ((self.width, 1, 1), (self.width, 3, self.stride), (features, 1, 1))
-    else:
-      steps = ((self.width, 3, self.stride), (self.width, 3, 1))
+      steps = [(self.width, 1, 1), steps[0], (features, 1, 1)]
     y = x
     for i, (size, kernel, stride) in enumerate(steps, 1):
       y = layers.conv(
