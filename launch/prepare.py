@@ -6,7 +6,7 @@ Examples:
   python -m launch.prepare --embedded --raw=world_posts
   python -m launch.prepare --raw=world_posts --bundle=world_bundle \
     --image_encoder=pattern:60,24
-  python -m launch.prepare --import=instaloader --source=downloads --raw=my_posts
+  python -m launch.prepare --import=instaloader --source=saved --raw=my_posts
   python -m launch.prepare --raw=new_brand --fitted=my_bundle \
     --brand_files=new_brand_files
 
@@ -266,8 +266,8 @@ def _write_embedded() -> None:
   )
   dataset = embedded.write(world, _RAW.value, embedded.PostOptions())
   console.say(
-    f'{_RAW.value}: written, the posts of {len(dataset.accounts):,} accounts and'
-    ' their followers'
+    f'{_RAW.value}: written, the posts of {len(dataset.accounts):,} accounts'
+    ' and their followers'
   )
   console.say('next:')
   console.say(
@@ -337,8 +337,8 @@ def main(argv: list[str]) -> None:
       console.say(f'{_BUNDLE.value}: written')
       _say_what_is_in_it(prepared.dataset)
     else:
-      written = output.write_brand_files(prepared, _BRAND_FILES.value)
-      console.say(f'{_BRAND_FILES.value}: {len(written):,} brands written')
+      written = output.write_brand_files(prepared, target)
+      console.say(f'{target}: {len(written):,} brands written')
     output.write_report(prepared.report, report)
   if not _WORK.value:
     work_lib.remove(work)

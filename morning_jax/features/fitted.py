@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
+import functools
 import json
 import pathlib
-from typing import Any
+import shutil
+from typing import BinaryIO
 
 from morning_jax.core import errors
 from morning_jax.core import files
@@ -66,8 +68,8 @@ def save(fitted: Fitted, folder: pathlib.Path) -> None:
     place = folder / f'{perspective}_topics'
     place.mkdir()
     for path in sorted(source.iterdir()):
-      content = path.read_bytes()
-      files.write_whole(place / path.name, lambda f, c=content: _write(f, c))
+      write = functools.partial(_copy, path)
+      files.write_whole(place / path.name, write)
   if fitted.attributes is not None:
     (folder / _ATTRIBUTES).mkdir()
     fitted.attributes.save(folder / _ATTRIBUTES)
@@ -89,8 +91,9 @@ def save(fitted: Fitted, folder: pathlib.Path) -> None:
   )
 
 
-def _write(file: Any, content: bytes) -> None:
-  file.write(content)
+def _copy(source: pathlib.Path, file: BinaryIO) -> None:
+  with source.open('rb') as f:
+    shutil.copyfileobj(f, file)
 
 
 def _digests(folder: pathlib.Path) -> dict[str, str]:

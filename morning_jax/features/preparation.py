@@ -421,6 +421,7 @@ class _Steps:
           label = f'{name} of {perspective}'
           counts[label] = counts.get(label, 0) + stored[name]
         unreadable.extend(
-          (perspective, *map(str, one)) for one in stored['unreadable']
+          (perspective, post_id, picture, reason)
+          for post_id, picture, reason in stored['unreadable']
         )
     return np.concatenate(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def topics_of(
       return None
     model_folder = fitted.topics[perspective]
     vocabulary = topic_store.load(model_folder).vocabulary
-    learning = [files.digest(*(p for p in sorted(model_folder.iterdir())))]
+    learning: list[Any] = list(sorted(model_folder.iterdir()))
   else:
     counts = topics_lib.count_words(documents, perspective)
     if not counts.users:

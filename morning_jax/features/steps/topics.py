@@ -124,6 +124,6 @@ class Topics(task_lib.Task):
 
 @functools.lru_cache(2)
 def _model(folder: pathlib.Path) -> Any:
-  from morning_jax.features.topics import model as model_lib
+  from morning_jax.features.topics import store as topic_store
 
-  return model_lib.load(folder)
+  return topic_store.load(folder)
