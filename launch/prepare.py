@@ -36,7 +36,9 @@ from morning_jax.features import preparation
 from morning_jax.features import work as work_lib
 from morning_jax.features.embedded import writing as embedded
 from morning_jax.features.images import options as image_options
+from morning_jax.features.importers import writing as importing
 from morning_jax.features.raw import folder as folder_lib
+from morning_jax.features.stages import beam as beam_lib
 from morning_jax.features.stages import runner as runner_lib
 from morning_jax.features.text import options as text_options
 from morning_jax.features.topics import options as topic_options
@@ -92,6 +94,45 @@ _WORKERS = flags.DEFINE_integer(
   lower_bound=1,
   upper_bound=1024,
 )
+_RUNNER = flags.DEFINE_string(
+  'runner',
+  None,
+  'Who does shards: this machine if unset, or the name of a runner of Apache'
+  ' Beam (docs/prepare.md). Example: --runner=FnApiRunner',
+)
+_BEAM = flags.DEFINE_multi_string(
+  'beam',
+  [],
+  'Of --runner: an option of Beam, as often as needed. Example:'
+  ' --beam=--direct_num_workers=2',
+)
+_IMPORT = flags.DEFINE_enum(
+  'import',
+  None,
+  sorted(importing.IMPORTERS),
+  'Write the raw folder from what another program saved, and end.',
+)
+_SOURCE = flags.DEFINE_string(
+  'source', None, 'Of --import: the folder or file that it saved.'
+)
+_PICTURES = flags.DEFINE_string(
+  'pictures',
+  None,
+  'Of --import=apify and graph_api: folder of pictures, SHORTCODE.jpg or'
+  ' ID.jpg, SHORTCODE_1.jpg and so on.',
+)
+_TABLES = {
+  name: flags.DEFINE_string(f'{name}_table', None, f'Of --import: {text}')
+  for name, text in (
+    (
+      'accounts',
+      'a table account_id,role,category,split; without one, whoever paid for a'
+      ' post is a training brand.',
+    ),
+    ('followers', 'a table account_id,follower_id.'),
+    ('interactions', 'a table brand_id,influencer_id; sponsors tell without.'),
+  )
+}
 _SHARD_SIZE = flags.DEFINE_integer(
   'shard_size',
   options_lib.Sizes.profiles,
@@ -278,6 +319,55 @@ def _write_embedded() -> None:
   )
 
 
+def _import() -> None:
+  """Writes a raw folder from what another program saved."""
+  if not _SOURCE.value:
+    raise errors.UserError('--import: needs --source, what was saved')
+  _check_new('raw', _RAW.value)
+  places = {
+    name: pathlib.Path(flag.value) if flag.value else None
+    for name, flag in _TABLES.items()
+  }
+  for name, place in places.items():
+    if place is not None and not place.is_file():
+      raise errors.UserError(f'--{name}_table={place}: is no file')
+  source = pathlib.Path(_SOURCE.value)
+  if not source.exists():
+    raise errors.UserError(f'--source={source}: is not there')
+  pictures = pathlib.Path(_PICTURES.value) if _PICTURES.value else None
+  done = importing.write(
+    importing.IMPORTERS[_IMPORT.value](source, pictures),
+    _RAW.value,
+    importing.Tables(**places),
+    skip_bad=_SKIP_BAD.value,
+  )
+  console.say(
+    f'{_RAW.value}: written, {done.posts:,} posts with {done.pictures:,}'
+    ' pictures'
+  )
+  for count, text in (
+    (done.missing, 'pictures of posts are no files'),
+    (done.left_out, 'posts are of profiles that are in no table'),
+    (done.bad, f'posts are skipped, the first: {done.first_bad}'),
+  ):
+    if count:
+      console.note(f'{count:,} {text}')
+  console.say('next: see to accounts.csv, its splits above all, then')
+  console.say(
+    f'  python -m launch.prepare --raw={shlex.quote(_RAW.value)}'
+    ' --bundle=my_bundle --weights=weights --download'
+  )
+
+
+def _runner() -> runner_lib.Runner:
+  if _RUNNER.value is None:
+    if _BEAM.value:
+      raise errors.UserError('--beam: is of --runner, which is not given')
+    return runner_lib.LocalRunner(_WORKERS.value or runner_lib.cores())
+  beam_lib.check(_RUNNER.value)
+  return beam_lib.BeamRunner(_RUNNER.value, tuple(_BEAM.value))
+
+
 def _say_what_is_in_it(dataset: accounts_lib.Dataset) -> None:
   a, pairs = dataset.accounts, dataset.positives_Px2
   for split in accounts_lib.SPLITS:
@@ -300,6 +390,9 @@ def main(argv: list[str]) -> None:
   if _EMBEDDED.value:
     _write_embedded()
     return
+  if _IMPORT.value:
+    _import()
+    return
   target = _BUNDLE.value or _BRAND_FILES.value
   if not target or (_BUNDLE.value and _BRAND_FILES.value):
     raise errors.UserError('name one of --bundle and --brand_files')
@@ -307,7 +400,7 @@ def main(argv: list[str]) -> None:
     raise errors.UserError(
       '--brand_files: needs --fitted, the bundle that the model was trained on'
     )
-  options = _options()
+  options, runner = _options(), _runner()
   fitted = None
   if _FITTED.value:
     for name in _LEARNED:
@@ -326,7 +419,7 @@ def main(argv: list[str]) -> None:
       raw,
       options,
       work=work,
-      runner=runner_lib.LocalRunner(_WORKERS.value or runner_lib.cores()),
+      runner=runner,
       sizes=options_lib.Sizes(profiles=_SHARD_SIZE.value),
       report=report,
       fitted=fitted,

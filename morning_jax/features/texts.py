@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import pathlib
+import shutil
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,11 @@ def _learn(
 ) -> None:
   """Learns the topics of a perspective, unless they are stored already."""
   if folder.exists():
-    return
+    try:
+      topic_store.load(folder)
+      return
+    except topic_store.TopicsError:
+      shutil.rmtree(folder)  # damaged
   source: corpus.Source = topics_lib.TrainingDocuments(encoded)
   num_topics = options.of(encoded.perspective)
   if num_topics is None:

@@ -47,7 +47,7 @@ def test_the_bundle_can_be_read_and_says_what_the_world_does(
     assert np.allclose(a[:, 12:].sum(1), 1, atol=1e-5)
     # What is drawn from a distribution is like it, and more so than others'.
     likeness = a @ b.T
-    assert (likeness.argmax(1) == np.arange(len(a))).mean() > 0.5
+    assert (likeness.argmax(1) == np.arange(len(a))).mean() > 0.3
   assert found.attributes is not None
   names = set(found.attributes.names_V.tolist())
   assert {'running', 'shoe'} <= names
@@ -256,4 +256,4 @@ def test_a_fitted_folder_of_another_version_is_refused(
   with pytest.raises(errors.UserError, match='is damaged'):
     fitted_lib.load(folder)
   with pytest.raises(errors.UserError, match=r'has no fitted\.json'):
-    fitted_lib.load(tmp_path)
+    fitted_lib.load(tmp_path / 'nothing')

@@ -118,10 +118,16 @@ def _lines(
       else:
         # The line that the byte before belongs to is another block's.
         f.seek(first - 1)
-        while (rest := f.readline(_LONGEST_LINE)) and rest[-1:] != b'\n':
-          if f.tell() >= end:
-            return
-      while (place := f.tell()) < end and (line := f.readline(_LONGEST_LINE)):
+        while (here := f.tell()) < end:
+          if f.readline(min(_LONGEST_LINE, end - here))[-1:] == b'\n':
+            break
+        else:
+          return
+      # The first line is the first block's even behind a byte order mark.
+      while ((place := f.tell()) < end or not first) and (
+        line := f.readline(_LONGEST_LINE)
+      ):
+        first = first or 1
         if len(line) == _LONGEST_LINE and line[-1:] != b'\n':
           yield place, ValueError(f'has more than {_LONGEST_LINE:,} bytes')
           while line and line[-1:] != b'\n':

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import math
 import re
 from typing import Any
 
@@ -46,9 +45,9 @@ def parse(value: Any) -> int:
 
 
 def _seconds(value: float) -> int:
-  if not math.isfinite(value) or not 0 <= value < _END:
+  if not 0 <= value < _END:  # NaN is in no range
     hint = ''
-    if math.isfinite(value) and _END <= value < 1000 * _END:
+    if _END <= value < 1000 * _END:
       hint = '; are these milliseconds? seconds are read'
     raise ValueError(
       f'timestamp {errors.quoted(value, limit=40)} is not in 1970..2099{hint}'
