@@ -336,7 +336,7 @@ def _import() -> None:
     raise errors.UserError(f'--source={source}: is not there')
   pictures = pathlib.Path(_PICTURES.value) if _PICTURES.value else None
   done = importing.write(
-    importing.IMPORTERS[_IMPORT.value](source, pictures),
+    importing.IMPORTERS[str(_IMPORT.value)](source, pictures),
     _RAW.value,
     importing.Tables(**places),
     skip_bad=_SKIP_BAD.value,
