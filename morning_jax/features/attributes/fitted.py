@@ -116,7 +116,7 @@ def fit(
   users: collections.Counter[str] = collections.Counter()
   of_attribute: collections.Counter[str] = collections.Counter()
   for of_account in nouns:
-    words = set(of_account)
+    words = set(of_account) - table.never
     for word in words - attribute_of.keys():
       found = _kind(word, table, net)
       if found or options.own:
@@ -142,6 +142,8 @@ def _kind(
   if net is None:
     return None
   for ancestor in net.ancestors(word):
+    if ancestor in table.never:
+      return None
     if ancestor in table.attribute_of:
       return table.attribute_of[ancestor]
   return None

@@ -4,6 +4,10 @@ A CSV file of `word,parent`. A row without a parent names an attribute; any
 other says that its word is a kind of its parent, which must be in the table
 too. A word stands for the attribute at the end of its chain: with
 `cosmetic,` and `lipstick,cosmetic`, who writes of lipstick has `cosmetic`.
+
+A word whose parent is `-` is never an attribute, however frequent: the table
+that ships names words of religion, politics, health, sexuality and origin so,
+which a ranking of people must not use (docs/privacy.md).
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import pathlib
 from morning_jax.core import errors
 from morning_jax.data.bundle import tables
 
+_NEVER = '-'
 SHIPPED = pathlib.Path(__file__).parent / 'is_a.csv'
 
 
@@ -28,9 +33,11 @@ class IsA:
 
   Attributes:
     attribute_of: word -> the attribute that it stands for, itself included.
+    never: words that are no attribute on purpose.
   """
 
   attribute_of: Mapping[str, str]
+  never: frozenset[str] = frozenset()
 
 
 def read(path: pathlib.Path) -> IsA:
@@ -47,6 +54,7 @@ def read(path: pathlib.Path) -> IsA:
       table, or a word is a kind of itself by some way.
   """
   parents: dict[str, str] = {}
+  never: set[str] = set()
   rows: dict[str, tables.Row] = {}
   for row in tables.rows(path, ('word', 'parent')):
     word, parent = row['word'].lower(), row['parent'].lower()
@@ -57,7 +65,11 @@ def read(path: pathlib.Path) -> IsA:
         row,
         f'word {errors.quoted(word)} is already in row {rows[word].number}',
       )
-    rows[word], parents[word] = row, parent
+    rows[word] = row
+    if parent == _NEVER:
+      never.add(word)
+    else:
+      parents[word] = parent
   if not rows:
     raise IsAError(errors.in_file(path, 'no words'))
   for word, parent in parents.items():
@@ -68,7 +80,9 @@ def read(path: pathlib.Path) -> IsA:
         ' no word of the table; a word that is an attribute has a row with no'
         f' parent{tables.near(parent, list(parents))}',
       )
-  return IsA({word: _end(word, parents, rows) for word in parents})
+  return IsA(
+    {word: _end(word, parents, rows) for word in parents}, frozenset(never)
+  )
 
 
 def _end(

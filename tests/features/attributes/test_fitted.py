@@ -37,6 +37,14 @@ def test_words_of_no_table_can_be_left_out():
   assert [w.attribute for w in left_over] == ['', '']
 
 
+def test_what_a_ranking_must_not_use_is_no_attribute():
+  options = options_lib.AttributeOptions(min_accounts=1)
+  words, left_over = fitted_lib.fit([['muslim', 'tea'], ['muslim']], options)
+  assert words.names == ('tea',)
+  assert left_over == []
+  assert not len(words.held([['muslim']]).holder)
+
+
 def test_accounts_hold_what_their_words_stand_for_once():
   words, _ = fit()
   held = words.held(

@@ -30,6 +30,9 @@ def test_the_shipped_table_is_sound():
   assert found['lipstick'] == found['foundation'] == 'cosmetic'
   assert found['barista'] == 'coffee'
   assert all(found[a] == a for a in found.values())
+  never = is_a.read(is_a.SHIPPED).never
+  assert {'muslim', 'gay', 'diabetes', 'republican'} <= never
+  assert not never & found.keys()
 
 
 @pytest.mark.parametrize(
