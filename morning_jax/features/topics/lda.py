@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 import numpy as np
 
 from morning_jax.core import errors
+from morning_jax.core import multihost
 from morning_jax.core import random_streams
 from morning_jax.core import sharding
 from morning_jax.core.random_streams import Stream
@@ -122,30 +123,33 @@ class Learner:
     self._documents = documents
     self._updates = 0
     self._topics = sharding.put(topics_WxT, sharding.replicated(mesh))
-    self._alpha, self._eta = map(
-      np.float32, options.priors(topics_WxT.shape[1])
-    )
+    self._alpha, self._eta = options.priors(topics_WxT.shape[1])
 
   def learn(self, batch: corpus.Documents) -> None:
     """Makes one update of a batch, none of whose documents is empty."""
     options = self._options
     table = variational.word_table(self._topics)
-    sums = jnp.zeros_like(table)
-    for _, words, counts in model_lib.placed_blocks(
-      batch, len(table), self._mesh
-    ):
-      gamma = variational.infer(
+    whole = sharding.replicated(self._mesh)
+    sums = jnp.zeros(table.shape, table.dtype, device=whole)
+    # All blocks are on their way before the first is waited for. Each device
+    # adds up all of them: no sum depends on how they were spread.
+    found = list(
+      model_lib.infer_blocks(
         table,
-        words,
-        counts,
-        self._alpha,
+        batch,
+        prior=self._alpha,
         steps=options.document_steps,
         tolerance=options.tolerance,
         mesh=self._mesh,
       )
-      whole = sharding.replicated(self._mesh)
+    )
+    for block, gamma in found:
+      arrays = (block.words_RxL, block.counts_RxL, multihost.fetch(gamma))
       sums = variational.accumulate(
-        sums, table, *jax.device_put((words, counts), whole), gamma
+        sums,
+        table,
+        *(sharding.put(np.asarray(x), whole) for x in arrays),
+        np.int32(len(block.rows)),
       )
     self._updates += 1
     rate = (options.offset + self._updates) ** -options.decay
@@ -155,7 +159,7 @@ class Learner:
       table,
       rate=np.float32(rate),
       scale=np.float32(self._documents / len(batch)),
-      prior=self._eta,
+      prior=np.float32(self._eta),
     )
 
   def topics_TxW(self) -> np.ndarray:
