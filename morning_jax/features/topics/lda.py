@@ -21,6 +21,7 @@ from morning_jax.core import sharding
 from morning_jax.core.random_streams import Stream
 from morning_jax.features.text import corpus
 from morning_jax.features.text import vocabulary as vocabulary_lib
+from morning_jax.features.topics import blocks
 from morning_jax.features.topics import model as model_lib
 from morning_jax.features.topics import options as options_lib
 from morning_jax.features.topics import variational
@@ -144,13 +145,17 @@ class Learner:
       )
     )
     for block, gamma in found:
-      arrays = (block.words_RxL, block.counts_RxL, multihost.fetch(gamma))
-      sums = variational.accumulate(
-        sums,
-        table,
-        *(sharding.put(np.asarray(x), whole) for x in arrays),
-        np.int32(len(block.rows)),
-      )
+      gamma_RxT = np.asarray(multihost.fetch(gamma))
+      size = blocks.rows_of_block(block.words_RxL.shape[1])
+      # As many rows at once as one device would have alone.
+      for first in range(0, len(block.rows), size):
+        arrays = (block.words_RxL, block.counts_RxL, gamma_RxT)
+        sums = variational.accumulate(
+          sums,
+          table,
+          *(sharding.put(x[first : first + size], whole) for x in arrays),
+          np.int32(min(size, len(block.rows) - first)),
+        )
     self._updates += 1
     rate = (options.offset + self._updates) ** -options.decay
     self._topics = variational.update(
