@@ -120,8 +120,10 @@ def test_a_document_is_its_own(tokenizer):
 
 @pytest.mark.parametrize(
   'caption',
-  ['', '\0', '\u202e\u200f', '😍' * 1000, '\ud83d', "'" * 9, '#', '@', '…']
-  + ['a' * 100_000, '#' + 'a' * 100_000, 'é' * 100_000, 'a.' * 500],
+  [
+    *('', '\0', '\u202e\u200f', '😍' * 1000, '\ud83d', "'" * 9, '#', '@', '…'),
+    *('a' * 100_000, '#' + 'a' * 100_000, 'é' * 100_000, 'a.' * 500),
+  ],
 )
 def test_captions_without_words_give_none(tokenizer, caption):
   assert tokenizer.tokens([caption]) == []
@@ -141,13 +143,12 @@ def test_marks_change_no_word(tokenizer):
 
 def test_a_hundred_thousand_characters(tokenizer):
   found = tokenizer.tokens(['coffee \0 ' * 11_112])
-  assert found == ['coffee'] * 1_112  # the first 10,000 characters
+  assert found == ['coffee'] * 1_111  # the first 10,000 characters
 
 
 def test_nouns_of_a_biography(tokenizer):
-  assert tokenizer.nouns(
-    'Photographer & coffee lover. Mom of two #skincare'
-  ) == [
+  biography = 'Photographer & coffee lover. Mom of two #skincare'
+  assert tokenizer.nouns(biography) == [
     'photographer',
     'coffee',
     'lover',
@@ -192,7 +193,7 @@ def test_hanta_remembers_without_a_difference():
 def test_without_a_tagger_every_lemma_counts():
   none = documents.Tokenizer(options_lib.TextOptions(tagger='none'))
   found = none.tokens(ENGLISH)
-  assert {'love', 'sunglasses', 'garden', 'fresh'} <= set(found)
+  assert {'love', 'garden', 'fresh', 'recipe'} <= set(found)
   assert 'the' not in found
 
 
