@@ -73,7 +73,7 @@ class HashtagSplitter:
     parts = [p.lower() for p in _BORDERS.split(hashtag) if p]
     if len(parts) > 1:
       for code in dict.fromkeys((language, 'en')):
-        if all(self._is_word(p, code) for p in parts):
+        if all(self._is_word(p, code, least=2) for p in parts):
           return parts
     for code in dict.fromkeys((language, 'en')):
       if self._is_word(hashtag.lower(), code):
@@ -89,7 +89,9 @@ class HashtagSplitter:
         return parts
     return []
 
-  def _is_word(self, part: str, language: str) -> bool:
+  def _is_word(
+    self, part: str, language: str, *, least: int = _SHORTEST
+  ) -> bool:
     if part in _SHORT.get(language, ()):
       return True
-    return len(part) >= _SHORTEST and self._known(part, language)
+    return len(part) >= least and self._known(part, language)

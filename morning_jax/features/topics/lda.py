@@ -15,11 +15,13 @@ from jax.sharding import Mesh
 import numpy as np
 
 from morning_jax.core import errors
+from morning_jax.core import multihost
 from morning_jax.core import random_streams
 from morning_jax.core import sharding
 from morning_jax.core.random_streams import Stream
 from morning_jax.features.text import corpus
 from morning_jax.features.text import vocabulary as vocabulary_lib
+from morning_jax.features.topics import blocks
 from morning_jax.features.topics import model as model_lib
 from morning_jax.features.topics import options as options_lib
 from morning_jax.features.topics import variational
@@ -122,31 +124,38 @@ class Learner:
     self._documents = documents
     self._updates = 0
     self._topics = sharding.put(topics_WxT, sharding.replicated(mesh))
-    self._alpha, self._eta = map(
-      np.float32, options.priors(topics_WxT.shape[1])
-    )
+    self._alpha, self._eta = options.priors(topics_WxT.shape[1])
 
   def learn(self, batch: corpus.Documents) -> None:
     """Makes one update of a batch, none of whose documents is empty."""
     options = self._options
     table = variational.word_table(self._topics)
-    sums = jnp.zeros_like(table)
-    for _, words, counts in model_lib.placed_blocks(
-      batch, len(table), self._mesh
-    ):
-      gamma = variational.infer(
+    whole = sharding.replicated(self._mesh)
+    sums = jnp.zeros(table.shape, table.dtype, device=whole)
+    # All blocks are on their way before the first is waited for. Each device
+    # adds up all of them: no sum depends on how they were spread.
+    found = list(
+      model_lib.infer_blocks(
         table,
-        words,
-        counts,
-        self._alpha,
+        batch,
+        prior=self._alpha,
         steps=options.document_steps,
         tolerance=options.tolerance,
         mesh=self._mesh,
       )
-      whole = sharding.replicated(self._mesh)
-      sums = variational.accumulate(
-        sums, table, *jax.device_put((words, counts), whole), gamma
-      )
+    )
+    for block, gamma in found:
+      gamma_RxT = np.asarray(multihost.fetch(gamma))
+      size = blocks.rows_of_block(block.words_RxL.shape[1])
+      # As many rows at once as one device would have alone.
+      for first in range(0, len(block.rows), size):
+        arrays = (block.words_RxL, block.counts_RxL, gamma_RxT)
+        sums = variational.accumulate(
+          sums,
+          table,
+          *(sharding.put(x[first : first + size], whole) for x in arrays),
+          np.int32(min(size, len(block.rows) - first)),
+        )
     self._updates += 1
     rate = (options.offset + self._updates) ** -options.decay
     self._topics = variational.update(
@@ -155,7 +164,7 @@ class Learner:
       table,
       rate=np.float32(rate),
       scale=np.float32(self._documents / len(batch)),
-      prior=self._eta,
+      prior=np.float32(self._eta),
     )
 
   def topics_TxW(self) -> np.ndarray:

@@ -11,6 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
 from scipy import special
 
+from morning_jax.core import multihost
 from morning_jax.core import sharding
 from morning_jax.features.text import corpus
 from morning_jax.features.text import vocabulary as vocabulary_lib
@@ -81,17 +82,19 @@ class TopicModel:
     mesh = mesh or sharding.make_mesh()
     found = np.full((len(documents), self.num_topics), np.nan, np.float32)
     table = variational.word_table(self._put(self.topics_TxW.T, mesh))
-    for rows, words, counts in self._blocks(documents, mesh):
-      gamma = variational.infer(
+    for first in range(0, len(documents), _PART):
+      last = min(first + _PART, len(documents))
+      part = corpus.take(documents, np.arange(first, last))
+      for block, gamma in infer_blocks(
         table,
-        words,
-        counts,
-        np.float32(self.document_prior),
+        part,
+        prior=self.document_prior,
         steps=self.document_steps,
         tolerance=self.tolerance,
         mesh=mesh,
-      )
-      found[rows] = jax.device_get(gamma)[: len(rows)]
+      ):
+        rows = multihost.fetch(gamma)[: len(block.rows)]
+        found[first + block.rows] = rows
     return found
 
   def perplexity(
@@ -190,11 +193,6 @@ class TopicModel:
   def _put(self, x: np.ndarray, mesh: Mesh) -> jax.Array:
     return sharding.put(np.ascontiguousarray(x), sharding.replicated(mesh))
 
-  def _blocks(
-    self, documents: corpus.Documents, mesh: Mesh
-  ) -> Iterator[tuple[np.ndarray, jax.Array, jax.Array]]:
-    return placed_blocks(documents, len(self.vocabulary), mesh)
-
   def _log_likelihood(
     self,
     documents: corpus.Documents,
@@ -203,41 +201,60 @@ class TopicModel:
     mesh: Mesh,
   ) -> float:
     total = 0.0
-    for rows, words, counts in self._blocks(documents, mesh):
-      log_RxT = np.zeros((len(words), self.num_topics), np.float32)
-      log_RxT[: len(rows)] = log_documents_NxT[rows]
+    for block in blocks.blocks(
+      documents, num_words=len(self.vocabulary), num_devices=1
+    ):
+      log_RxT = np.zeros((len(block.words_RxL), self.num_topics), np.float32)
+      log_RxT[: len(block.rows)] = log_documents_NxT[block.rows]
       of_rows = variational.log_likelihoods(
-        log_words_WxT, words, counts, self._put(log_RxT, mesh)
+        log_words_WxT,
+        *(
+          self._put(x, mesh)
+          for x in (block.words_RxL, block.counts_RxL, log_RxT)
+        ),
       )
       total += float(jax.device_get(of_rows).sum(dtype=np.float64))
     return total
 
 
-def placed_blocks(
-  documents: corpus.Documents, num_words: int, mesh: Mesh
-) -> Iterator[tuple[np.ndarray, jax.Array, jax.Array]]:
-  """Pads documents and puts them on devices.
+def infer_blocks(
+  table_WxT: jax.Array,
+  documents: corpus.Documents,
+  *,
+  prior: float,
+  steps: int,
+  tolerance: float,
+  mesh: Mesh,
+) -> Iterator[tuple[blocks.Block, jax.Array]]:
+  """Finds the documents' variational parameters, block by block.
 
   Args:
+    table_WxT: of `variational.word_table`, on all devices.
     documents: any number.
-    num_words: W.
+    prior: alpha.
+    steps: see `variational.infer`.
+    tolerance: see `variational.infer`.
     mesh: rows are spread over its `data` axis.
 
   Yields:
-    Numbers of a block's documents, and its words and counts on device.
+    Each block, and gamma of its rows, which may still be computed.
   """
   rows_sharding = NamedSharding(mesh, PartitionSpec(sharding.DATA))
-  for first in range(0, len(documents), _PART):
-    last = min(first + _PART, len(documents))
-    part = corpus.take(documents, np.arange(first, last))
-    for block in blocks.blocks(
-      part, num_words=num_words, num_devices=mesh.shape[sharding.DATA]
-    ):
-      yield (
-        first + block.rows,
-        sharding.put(block.words_RxL, rows_sharding),
-        sharding.put(block.counts_RxL, rows_sharding),
-      )
+  for block in blocks.blocks(
+    documents,
+    num_words=len(table_WxT),
+    num_devices=mesh.shape[sharding.DATA],
+  ):
+    gamma = variational.infer(
+      table_WxT,
+      sharding.put(block.words_RxL, rows_sharding),
+      sharding.put(block.counts_RxL, rows_sharding),
+      np.float32(prior),
+      steps=steps,
+      tolerance=tolerance,
+      mesh=mesh,
+    )
+    yield block, gamma
 
 
 def _dirichlet_bound(

@@ -7,7 +7,6 @@ import math
 import os
 import pathlib
 from typing import Any
-import zipfile
 
 import numpy as np
 
@@ -131,18 +130,18 @@ def _sound(told: dict[str, Any]) -> bool:
 
 def _topics(path: pathlib.Path, digest: str) -> np.ndarray:
   with user_files.open_file(path, error=TopicsError) as f:
+    if files.digest(path) != digest:
+      raise TopicsError(
+        errors.in_file(path, 'damaged: the checksum does not fit')
+      )
     try:
-      intact = files.digest(path) == digest
       with np.load(f, allow_pickle=False) as arrays:
         topics: np.ndarray = arrays['topics_TxW']
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as e:
+    except Exception as e:
+      # Archives of something else raise many types.
       raise TopicsError(
-        errors.in_file(path, f'damaged: no array file ({errors.quoted(e)})')
+        errors.in_file(path, f'holds no topics ({errors.quoted(e)})')
       ) from None
-  if not intact:
-    raise TopicsError(
-      errors.in_file(path, 'damaged: the checksum does not fit')
-    )
   if (
     topics.dtype != np.float32
     or topics.ndim != 2

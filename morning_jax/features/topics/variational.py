@@ -130,7 +130,7 @@ def infer(
     mesh: rows are spread over its `data` axis, which must divide them.
 
   Returns:
-    gamma, [R, T], on all devices; ones where a row has no words.
+    gamma, [R, T], rows spread as they came; ones where a row has no words.
   """
   one_device = jax.shard_map(
     functools.partial(_document_step, steps=steps, tolerance=tolerance),
@@ -139,8 +139,8 @@ def infer(
     out_specs=_ROWS,
     check_vma=False,
   )
-  found_RxT = one_device(table_WxT, words_RxL, counts_RxL, prior)
-  return jax.lax.with_sharding_constraint(found_RxT, sharding.replicated(mesh))
+  found_RxT: jax.Array = one_device(table_WxT, words_RxL, counts_RxL, prior)
+  return found_RxT
 
 
 @functools.partial(jax.jit, donate_argnums=0)
@@ -150,6 +150,7 @@ def accumulate(
   words_RxL: jax.Array,
   counts_RxL: jax.Array,
   documents_RxT: jax.Array,
+  num_rows: jax.Array,
 ) -> jax.Array:
   """Adds documents' share in the sufficient statistics (eq. 5), in order.
 
@@ -159,24 +160,24 @@ def accumulate(
     words_RxL: word numbers, none twice in a row.
     counts_RxL: how often.
     documents_RxT: gamma.
+    num_rows: int32, how many of the rows are documents.
 
   Returns:
     The sums.
   """
+  scaled_RxT = _scaled_topics(documents_RxT)
 
-  def add(
-    sums_WxT: jax.Array, document: tuple[jax.Array, jax.Array, jax.Array]
-  ) -> tuple[jax.Array, None]:
-    words_L, counts_L, scaled_T = document
+  def add(row: jax.Array, sums_WxT: jax.Array) -> jax.Array:
+    words_L, scaled_T = words_RxL[row], scaled_RxT[row]
     likely_LxT = table_WxT.at[words_L].get(mode='clip')
     norm_L = (likely_LxT * scaled_T).sum(1)
-    share_L = counts_L / jnp.maximum(norm_L, _LEAST)
+    share_L = counts_RxL[row] / jnp.maximum(norm_L, _LEAST)
     return sums_WxT.at[words_L].add(
       share_L[:, None] * scaled_T, mode='drop', unique_indices=True
-    ), None
+    )
 
-  scaled_RxT = _scaled_topics(documents_RxT)
-  return jax.lax.scan(add, sums_WxT, (words_RxL, counts_RxL, scaled_RxT))[0]
+  added_WxT: jax.Array = jax.lax.fori_loop(0, num_rows, add, sums_WxT)
+  return added_WxT
 
 
 @functools.partial(jax.jit, donate_argnums=0)
