@@ -31,6 +31,7 @@ FLOORS = (
 
 # Library -> the rooms or modules that may import it.
 LIBRARIES = {
+  'PIL': ('features', 'benchmarks'),
   'array_record': ('data.records',),
   'faiss': ('benchmarks',),
   'fastapi': ('serving',),
@@ -43,8 +44,11 @@ LIBRARIES = {
   'openpyxl': ('core.user_files',),
   'optax': ('training', 'graph.skip_gram', 'comparison.methods.trainer'),
   'orbax': ('checkpoint',),
+  # Splits pickles into instructions, and does not carry them out.
+  'pickletools': ('features.images.pickled_tensors',),
   'prometheus_client': ('serving.metrics',),
   'pydantic': ('serving',),
+  'safetensors': ('features.images.weights',),
   'starlette': ('serving',),
   'tensorboardX': ('reporting',),
   'tensorflow_datasets': ('data.tfds',),

@@ -187,7 +187,8 @@ def convert(source: pathlib.Path, target: pathlib.Path) -> int:
       errors.in_file(target, f'should have a name that ends in {_SAFETENSORS}')
     )
   arrays = {
-    name: np.ascontiguousarray(array) for name, array in read(source).items()
+    # Not `ascontiguousarray`, which gives a single number a dimension.
+    name: np.array(array, order='C') for name, array in read(source).items()
   }
   content = safetensors.numpy.save(arrays)
 
