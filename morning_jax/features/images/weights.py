@@ -188,7 +188,8 @@ def convert(source: pathlib.Path, target: pathlib.Path) -> int:
     )
   arrays = {
     # Not `ascontiguousarray`, which gives a single number a dimension.
-    name: np.array(array, order='C') for name, array in read(source).items()
+    name: np.array(array, order='C')
+    for name, array in read(source).items()
   }
   content = safetensors.numpy.save(arrays)
 
@@ -273,7 +274,7 @@ def _how_to_get(source: Source, folder: str | None, wanted_by: str) -> str:
   about = f' ({about})' if about else ''
   if source.url is None:
     return f'{wanted_by}: there is no file {errors.quoted(source.file)}'
-  how = ' or allow its download' if source.sha256 else ''
+  how = ' or say --download' if source.sha256 else ''
   return (
     f'{wanted_by} needs {source.file}{about} in {place}: get {source.url} under'
     f' that name{how}'

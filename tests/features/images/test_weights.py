@@ -86,7 +86,7 @@ def test_what_is_missing_is_said_with_where_it_comes_from(tmp_path, download):
     'imagenet-resnet50 needs known.safetensors (102 MB, BSD-3-Clause)',
     f'in {str(tmp_path)[:50]!r}'[:-1],
     'get https://example.org/known.safetensors',
-    'allow its download',
+    'say --download',
   ):
     assert words in message
   assert not os.listdir(tmp_path)
