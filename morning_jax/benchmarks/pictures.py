@@ -164,9 +164,13 @@ def random_encoder(name: str) -> encoder_lib.ImageEncoder:
   """
   network = networks.NETWORKS[name]
   size = network.view.size
-  params = jax.jit(network.module.init)(
-    jax.random.key(0), jnp.zeros((1, size, size, 3))
+  shapes = jax.eval_shape(
+    network.module.init, jax.random.key(0), jnp.zeros((1, size, size, 3))
   )['params']
+  rng = np.random.default_rng(0)
+  params = jax.tree.map(
+    lambda x: rng.uniform(0.0, 0.1, x.shape).astype(np.float32), shapes
+  )
   return networks.encoder_of(name, params, '')
 
 
