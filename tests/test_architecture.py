@@ -33,6 +33,7 @@ FLOORS = (
 LIBRARIES = {
   'HanTa': ('features.text.taggers',),
   'apache_beam': ('features.stages.beam',),
+  'PIL': ('features', 'benchmarks'),
   'array_record': ('data.records',),
   'faiss': ('benchmarks',),
   'fastapi': ('serving',),
@@ -45,6 +46,8 @@ LIBRARIES = {
   'openpyxl': ('core.user_files',),
   'optax': ('training', 'graph.skip_gram', 'comparison.methods.trainer'),
   'orbax': ('checkpoint',),
+  # Splits pickles into instructions, and does not carry them out.
+  'pickletools': ('features.images.pickled_tensors',),
   'prometheus_client': ('serving.metrics',),
   'py3langid': ('features.text.languages',),
   'pyarrow': ('features.raw.blocks',),
@@ -52,6 +55,7 @@ LIBRARIES = {
   'simplemma': ('features.text.taggers',),
   'sklearn': ('benchmarks',),
   'spacy': ('features.text.taggers',),
+  'safetensors': ('features.images.weights',),
   'starlette': ('serving',),
   'stopwordsiso': ('features.text.stop_words',),
   'tensorboardX': ('reporting',),
@@ -60,7 +64,6 @@ LIBRARIES = {
   'uvicorn': ('serving.server', 'benchmarks'),
   'wordninja': ('features.text.hashtags',),
   'xlsxwriter': ('recommend.spreadsheet',),
-  'PIL': ('features.images', 'features.embedded'),
   # Never: TensorFlow is not installed, and pickles run code.
   'tensorflow': (),
   'pickle': (),

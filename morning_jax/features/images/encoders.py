@@ -91,7 +91,10 @@ def _builder(name: str) -> Build:
   if name in _ENCODERS:
     return _ENCODERS[name]
   near = difflib.get_close_matches(name, _ENCODERS, n=1)
-  hint = (
-    f'did you mean {near[0]}?' if near else f'there are {", ".join(names())}'
-  )
-  raise errors.UserError(f'no image encoder {errors.quoted(name)}: {hint}')
+  if near:
+    hint = f'did you mean {near[0]}?'
+  else:
+    plain = [n for n in _ENCODERS if not n.startswith(networks.EMBEDDING)]
+    hint = f'there are {", ".join(plain)} and {networks.EMBEDDING}-NETWORK'
+  message = f'no image encoder {errors.quoted(name, limit=60)}: {hint}'
+  raise errors.UserError(message[:300])

@@ -165,7 +165,6 @@ def build(
   Raises:
     UserError: the weights are not there, or are of another network.
   """
-  embeds = name.startswith(f'{EMBEDDING}-')
   network = NETWORKS[name.removeprefix(f'{EMBEDDING}-')]
   source = network.source
   if argument is not None:
@@ -185,12 +184,24 @@ def build(
     raise weights_lib.WeightsError(
       errors.in_file(weights.path, problem)
     ) from None
+  return encoder_of(name, params, weights.sha256)
+
+
+def encoder_of(name: str, params: Any, sha256: str) -> encoder_lib.ImageEncoder:
+  """Makes the encoder of a network out of its parameters.
+
+  Args:
+    name: as `build` takes it.
+    params: as `layers.params_of` returns them.
+    sha256: of the file that they were read from.
+  """
+  embeds = name.startswith(f'{EMBEDDING}-')
+  network = NETWORKS[name.removeprefix(f'{EMBEDDING}-')]
   group = encoder_lib.Group(network.group, class_names.read(network.names))
   if embeds:
-    width = _features(network.module)
     group = encoder_lib.Group(
       f'{EMBEDDING} of {network.group}s',
-      tuple(map(str, range(width))),
+      tuple(map(str, range(_features(network.module)))),
       probabilities=False,
     )
   return encoder_lib.ImageEncoder(
@@ -199,7 +210,7 @@ def build(
     views=(network.view,),
     params=params,
     apply=functools.partial(_apply, network, embeds),
-    digest=files.digest(name, 1, weights.sha256),
+    digest=files.digest(name, 1, sha256),
   )
 
 

@@ -187,7 +187,9 @@ def convert(source: pathlib.Path, target: pathlib.Path) -> int:
       errors.in_file(target, f'should have a name that ends in {_SAFETENSORS}')
     )
   arrays = {
-    name: np.ascontiguousarray(array) for name, array in read(source).items()
+    # Not `ascontiguousarray`, which gives a single number a dimension.
+    name: np.array(array, order='C')
+    for name, array in read(source).items()
   }
   content = safetensors.numpy.save(arrays)
 
@@ -272,7 +274,7 @@ def _how_to_get(source: Source, folder: str | None, wanted_by: str) -> str:
   about = f' ({about})' if about else ''
   if source.url is None:
     return f'{wanted_by}: there is no file {errors.quoted(source.file)}'
-  how = ' or allow its download' if source.sha256 else ''
+  how = ' or say --download' if source.sha256 else ''
   return (
     f'{wanted_by} needs {source.file}{about} in {place}: get {source.url} under'
     f' that name{how}'

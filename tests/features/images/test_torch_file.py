@@ -343,7 +343,7 @@ def test_a_pickle_that_never_ends_is_refused(tmp_path, monkeypatch):
   monkeypatch.setattr(pickled_tensors, 'MAX_BYTES', 1000)
   path = written(tmp_path, made.zipped(b'N0' * 600 + made.GOOD))
   with pytest.raises(
-    torch_file.TorchFileError, match='cut off|too long|broken'
+    torch_file.TorchFileError, match=r'cut off|too long|broken'
   ):
     torch_file.read(path)
   monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""Files of PyTorch for tests: real ones, and ones that are put together by hand.
+"""Files of PyTorch for tests: real ones, and ones put together by hand.
 
 `python -m tests.features.images.torch_files` rewrites the real ones with
 PyTorch, which must be installed for it (2.14.1 was). The tests need none.
