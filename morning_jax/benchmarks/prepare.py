@@ -154,9 +154,7 @@ def _whole(
         images=image_options.ImageOptions(encoder=embedded.encoder_of(world)),
       ),
       work=folder / 'work',
-      runner=runner_lib.LocalRunner(
-        1 if options.quick else harness.num_threads()
-      ),
+      runner=runner_lib.LocalRunner(workers),
       sizes=options_lib.Sizes(),
       report=folder / 'report',
     )

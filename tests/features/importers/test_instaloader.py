@@ -93,7 +93,7 @@ def saved(tmp_path):
   for name in ('ann', 'bob', 'kim'):
     save_profile(folder, name, 'coffee lover and runner')
   for day in range(1, 5):
-    save_post(folder, 'ann', day, COFFEE, children=day == 2 and 11 or 0)
+    save_post(folder, 'ann', day, COFFEE, children=(day == 2 and 11) or 0)
     save_post(folder, 'bob', day, SHOES, packed=day % 2 == 0)
     save_post(folder, 'kim', day, COFFEE if day % 2 else SHOES)
   save_post(folder, 'ann', 9, COFFEE, sponsors=['beans'])
