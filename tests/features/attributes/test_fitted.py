@@ -106,8 +106,8 @@ def test_wordnet_leads_to_words_of_the_table(tmp_path):
     ('thing', ''),
   ]
   (tmp_path / 'data.noun').write_text(DATA + '00000009 13 n xx cut\n')
-  with pytest.raises(errors.UserError, match='data.noun, row 8: is no line'):
+  with pytest.raises(errors.UserError, match=r'data\.noun, row 8: is no line'):
     fitted_lib.fit([['cortado']], options)
   (tmp_path / 'data.noun').unlink()
-  with pytest.raises(errors.UserError, match='has no data.noun'):
+  with pytest.raises(errors.UserError, match=r'has no data\.noun'):
     fitted_lib.check(options)
