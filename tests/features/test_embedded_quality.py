@@ -47,5 +47,5 @@ def test_a_prepared_world_is_ranked_nearly_as_well(tmp_path):
     _test_metrics(tmp_path / name, tmp_path / f'run_{name}')
     for name in ('prepared', 'own')
   )
-  assert own['AUC'] > 0.8
-  assert prepared['AUC'] > own['AUC'] - 0.04
+  assert own['auc'] > 0.8
+  assert prepared['auc'] > own['auc'] - 0.04
