@@ -15,6 +15,7 @@ Benchmarks:
   startup       process start to first step, without and with a program cache
   scaling       a step against accounts, pairs and simulated devices
   serving       answers of launch.serve to many requests, and their latency
+  prepare       posts to features: captions, topics, pictures, all of it
   all           one after the other
 
 The comparisons need `pip install 'morning_jax[benchmark]'`; without it, the

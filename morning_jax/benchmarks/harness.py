@@ -18,7 +18,10 @@ import numpy as np
 from morning_jax.core import errors
 from morning_jax.reporting import console
 
-_VERSIONS = ('jax', 'jaxlib', 'flax', 'optax', 'numpy', 'torch', 'faiss-cpu')
+_VERSIONS = (
+  *('jax', 'jaxlib', 'flax', 'optax', 'numpy', 'torch', 'faiss-cpu'),
+  'scikit-learn',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,7 +198,7 @@ def has_peer(module: str, options: Options) -> bool:
   """Tells whether to compare with another library; prints a note if not.
 
   Args:
-    module: 'torch' or 'faiss'.
+    module: such as 'torch'.
     options: `peers` is what the user wants.
 
   Raises:

@@ -11,6 +11,7 @@ from morning_jax.benchmarks import checkpoint
 from morning_jax.benchmarks import encoding
 from morning_jax.benchmarks import harness
 from morning_jax.benchmarks import paper
+from morning_jax.benchmarks import prepare
 from morning_jax.benchmarks import rates as rates_lib
 from morning_jax.benchmarks import recommending
 from morning_jax.benchmarks import scaling
@@ -30,6 +31,7 @@ BENCHMARKS = {
   'startup': startup.run,
   'scaling': scaling.run,
   'serving': serving.run,
+  'prepare': prepare.run,
 }
 ALL = 'all'
 

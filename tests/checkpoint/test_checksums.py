@@ -35,6 +35,14 @@ def test_the_host_and_a_device_find_the_same(on_device, dtype, shape):
   assert checksums.describe(x) == on_device(x)
 
 
+def test_numbers_of_eight_bytes():
+  with jax.enable_x64(True):
+    x = jnp.asarray(np.random.default_rng(2).normal(size=33))
+    assert x.dtype == np.float64
+    on_device = np.asarray(checksums._sums_on_device(x))
+  np.testing.assert_array_equal(checksums._sums(np.asarray(x), np), on_device)
+
+
 def test_what_is_stored_by_earlier_versions_stays_valid():
   assert checksums.describe({'x': jnp.arange(6.0).reshape(2, 3)})['x'] == [
     [2, 3],
