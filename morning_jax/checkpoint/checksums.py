@@ -81,7 +81,8 @@ def _sums_of(x: jax.Array | np.ndarray) -> Any:
   """
   if isinstance(x, np.ndarray):
     return _checksum_on_host(x)
-  on_cpu = all(d.platform == 'cpu' for d in x.sharding.device_set)
+  devices: set[Any] = x.sharding.device_set
+  on_cpu = all(d.platform == 'cpu' for d in devices)
   if x.size > _FEW or not (on_cpu and x.is_fully_addressable):
     return _checksum(x)
   if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
