@@ -21,6 +21,7 @@ from morning_jax.comparison import measurement
 from morning_jax.comparison import pool
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
+from morning_jax.core import plugins
 from morning_jax.evaluation import metrics as metrics_lib
 
 _ONE_THREAD: Mapping[str, str] = {
@@ -65,6 +66,7 @@ def _in_worker(
   dataset: accounts_lib.Dataset,
   recipes: Mapping[str, Mapping[str, Any]],
 ) -> Outcome:
+  plugins.load()  # once: this process lives on
   configs = {k: ml_collections.ConfigDict(v) for k, v in recipes.items()}
   return _timed(trial, dataset, configs)
 
