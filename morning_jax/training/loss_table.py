@@ -13,7 +13,6 @@ from morning_jax.core import accounts as accounts_lib
 from morning_jax.losses import negative_sampling
 from morning_jax.losses import pairwise
 from morning_jax.losses import ring
-from morning_jax.losses import ring_logsumexp
 from morning_jax.model import morning
 
 # Weights of the mean scores in the released program's extra term.
@@ -71,7 +70,7 @@ class LossInputs:
     """
     dtype = jnp.dtype(self.settings.dtype)
     return {
-      k: ring_logsumexp.product(self.brand[k], self.influencer[k], dtype=dtype)
+      k: pairwise.product(self.brand[k], self.influencer[k], dtype=dtype)
       for k in self.brand
     }
 
