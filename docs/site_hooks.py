@@ -1,9 +1,9 @@
 """Hooks of MkDocs: links out of docs/, and equations.
 
 On the repository's own pages `../tests/x.py` is a link. The site has no such
-page: the link becomes one to the repository where `repo_url` is set in mkdocs.yml,
-and the file's name where it is not. A link to a file that is not there, or out of
-the repository, is an error either way.
+page: the link becomes one to the repository where `repo_url` is set in
+mkdocs.yml, and the file's name where it is not. A link to a file that is not
+there, or out of the repository, is an error either way.
 
 Equations become MathML, which browsers draw by themselves: no script is loaded.
 """

@@ -1,8 +1,8 @@
 """What is packaged: all that the commands need, under the right names.
 
-`bash .ci/package` installs the wheel into an empty environment; here it is built
-and looked into, and its commands run from the unpacked wheel, outside of the
-checkout.
+`bash .ci/package` installs the wheel into an empty environment; here it is
+built and looked into, and its commands run from the unpacked wheel, outside of
+the checkout.
 """
 
 import configparser
@@ -59,7 +59,7 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope='module')
 def built(tmp_path_factory) -> dict[str, pathlib.Path]:
-  """The sdist and the wheel, built by setuptools from a copy of the checkout."""
+  """The sdist and the wheel, built from a copy of the checkout."""
   copy = tmp_path_factory.mktemp('source') / 'morning_jax'
   out = tmp_path_factory.mktemp('dist')
   copy.mkdir()

@@ -64,9 +64,8 @@ def test_ci_on_github_runs_what_ci_here_runs():
 
 
 def test_a_commit_is_checked_by_what_ci_checks():
-  hooks = yaml.safe_load(text_of('.pre-commit-config.yaml'))['repos'][0][
-    'hooks'
-  ]
+  (local,) = yaml.safe_load(text_of('.pre-commit-config.yaml'))['repos']
+  hooks = local['hooks']
   script = text_of('.ci/run')
   entries = {h['id']: h['entry'] for h in hooks}
   assert entries['mypy'] in script

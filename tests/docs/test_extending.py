@@ -1,8 +1,8 @@
 """What docs/how-to/extend/ adds from outside of the package is there then.
 
-The code of the pages is run as it stands. Quick tests add it in this process and
-take it back; a slow one trains and compares with all of it, in processes that
-`MORNING_PLUGINS` tells of it.
+The code of the pages is run as it stands. Quick tests add it in this process
+and take it back; a slow one trains and compares with all of it, in processes
+that `MORNING_PLUGINS` tells of it.
 """
 
 import dataclasses
@@ -139,15 +139,16 @@ def test_a_loss_is_chosen_and_computed(tables):
   # Brands 0 and 0 with influencers 0 and 1, brand 1 with influencer 2: the
   # first two influencers are positives of both of the first rows.
   brand_P, candidate_P = jnp.array([0, 0, 1]), jnp.array([0, 1, 2])
+  lists = negative_sampling.make_positive_lists(
+    np.array([0, 0, 1]), np.array([0, 1, 2]), num_brands=2, num_candidates=3
+  )
   inputs = loss_table.LossInputs(
     brand={'content': jnp.array([[1.0], [1.0], [0.5]])},
     influencer={'content': jnp.array([[2.0], [0.0], [1.0]])},
     brand_P=brand_P,
     candidate_P=candidate_P,
     category_P=jnp.array([-1, -1, -1]),
-    lists=negative_sampling.make_positive_lists(
-      np.array([0, 0, 1]), np.array([0, 1, 2]), num_brands=2, num_candidates=3
-    ),
+    lists=jax.tree.map(jnp.asarray, lists),
     settings=config.loss,
     negatives=0,
   )

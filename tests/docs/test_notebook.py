@@ -1,4 +1,4 @@
-"""The notebook runs from the first cell to the last, and its outputs are small."""
+"""The notebook runs from first to last cell, and its outputs are small."""
 
 import json
 import pathlib
