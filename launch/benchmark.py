@@ -6,15 +6,17 @@ Examples:
   python -m launch.benchmark ranking --influencers=200000 --k=10
 
 Benchmarks:
-  training    steps of both losses against batch size, beside PyTorch's
-  paper       the paper's recipe, 211 steps an epoch
-  encoding    accounts encoded per second against batch size
-  ranking     exact top-k of a catalogue, beside faiss.IndexFlatIP
-  checkpoint  saving and restoring against the number of parameters
-  startup     process start to first step, without and with a compilation cache
-  scaling     a step against accounts, pairs and simulated devices
-  serving     answers of launch.serve to many requests, and their latency
-  all         one after the other
+  training      steps of both losses against batch size, beside PyTorch's
+  paper         the paper's recipe, 211 steps an epoch
+  encoding      accounts encoded per second against batch size
+  ranking       exact top-k of a catalogue, beside faiss.IndexFlatIP
+  recommending  the top 10 of every brand, written to a file
+  checkpoint    saving and restoring against the number of parameters
+  startup       process start to first step, without and with a program cache
+  scaling       a step against accounts, pairs and simulated devices
+  serving       answers of launch.serve to many requests, and their latency
+  prepare       posts to features: captions, topics, pictures, all of it
+  all           one after the other
 
 The comparisons need `pip install 'morning_jax[benchmark]'`; without it, the
 rest is measured. docs/benchmarks.md says what the limits are.
@@ -75,6 +77,8 @@ _NUMBERS = {
     'width': f'ranking, serving: columns; {_DEFAULT.width:,} if unset.',
     'brands': f'ranking: queries; {_DEFAULT.brands} if unset.',
     'k': f'ranking: influencers for each brand; {_DEFAULT.k} if unset.',
+    'job_brands': 'recommending: brands; 1,024 on a CPU, else 10,000.',
+    'job_influencers': 'recommending: 100,000 on a CPU, else 1,000,000.',
   }.items()
 }
 _LISTS = {
@@ -99,6 +103,8 @@ _QUICK_SIZES: dict[str, Any] = {
   'width': 16,
   'brands': 4,
   'k': 5,
+  'job_brands': 20,
+  'job_influencers': 300,
   'parameters': (2000,),
   'accounts': (200,),
   'pairs': (100,),

@@ -89,7 +89,7 @@ def _forget(
       console.say(f'{index}: {"removed" if had else "is not in it any more"}')
   done = forgetting.forget(folder, accounts, place)
   told = [
-    words if count == 1 and file == 'accounts.csv' else f'{count:,} {words}'
+    _counted(file, count, words)
     for file, words in _FILES.items()
     if (count := done.rows.get(file))
   ]
@@ -109,6 +109,12 @@ def _forget(
     'models that were trained with the account still have what they learned of'
     ' it: train again (docs/privacy.md)'
   )
+
+
+def _counted(file: str, count: int, words: str) -> str:
+  if file == 'accounts.csv' and count == 1:
+    return words
+  return f'{count:,} {words.removesuffix("s") if count == 1 else words}'
 
 
 if __name__ == '__main__':

@@ -10,24 +10,28 @@ Examples:
     --costs=prices.csv --budget=4000
   python -m launch.recommend --workdir=runs/mine --influencer=ann
   python -m launch.recommend --workdir=runs/mine --similar_to=ann
+  python -m launch.recommend --workdir=runs/mine --all_brands --top_k=50 \
+    --format=csv --output=everybody.csv
 
 The parts of a score are beyond what a typical influencer gets from the brand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 import dataclasses
-import json
-from typing import Any, BinaryIO
+from typing import Any
 
 from absl import flags
 
+from launch import candidates
 from launch import command_line
+from launch import distributed
+from launch import output
 from morning_jax.core import errors
-from morning_jax.core import files
 from morning_jax.recommend import advice as advice_lib
 from morning_jax.recommend import answer
+from morning_jax.recommend import batch
 from morning_jax.recommend import brand_file
 from morning_jax.recommend import catalogue as catalogue_lib
 from morning_jax.recommend import filters as filters_lib
@@ -36,7 +40,6 @@ from morning_jax.recommend import look_alikes
 from morning_jax.recommend import printing
 from morning_jax.recommend import recommend
 from morning_jax.recommend import shortlist
-from morning_jax.recommend import spreadsheet
 from morning_jax.reporting import console
 
 _WORKDIR = flags.DEFINE_string(
@@ -66,41 +69,18 @@ _PERSPECTIVE = flags.DEFINE_string(
   'Of --similar_to: compare by this perspective alone. Example:'
   ' --perspective=content',
 )
+_ALL_BRANDS = flags.DEFINE_bool(
+  'all_brands',
+  False,
+  'Rank influencers for every brand of the bundle, into --output=FILE. It goes'
+  ' on where it was stopped, and takes all devices and processes.',
+)
 _TOP_K = flags.DEFINE_integer('top_k', 10, 'How many.')
 _REASONS = flags.DEFINE_integer(
   'reasons',
   3,
   'For how many of them the reasons are measured; files have all.',
   lower_bound=0,
-)
-_FOLLOWERS_FROM = flags.DEFINE_integer(
-  'followers_from', None, 'At least so many followers.', lower_bound=0
-)
-_FOLLOWERS_TO = flags.DEFINE_integer(
-  'followers_to', None, 'At most so many followers.', lower_bound=0
-)
-_CATEGORY = flags.DEFINE_list('category', [], 'Of one of these categories.')
-_ATTRIBUTE = flags.DEFINE_list(
-  'attribute',
-  [],
-  "With one of these attributes. Example: --attribute='coffee fan,wine pro'",
-)
-_FOUND_UNDER = flags.DEFINE_list(
-  'found_under', [], 'Found under one of these categories.'
-)
-_NEEDS = flags.DEFINE_list(
-  'needs',
-  [],
-  'Only who shows something of these perspectives. Example: --needs=audience',
-)
-_INCLUDE_COOPERATING = flags.DEFINE_bool(
-  'include_cooperating', False, 'Show who works with the brand already, too.'
-)
-_CANDIDATES = flags.DEFINE_string(
-  'candidates', None, 'A file of influencers, one a line: none but these.'
-)
-_EXCLUDE = flags.DEFINE_string(
-  'exclude', None, 'A file of influencers, one a line, to be left out.'
 )
 _SHORTLIST = flags.DEFINE_integer(
   'shortlist', None, 'Choose so many together: good, and unlike each other.'
@@ -122,44 +102,45 @@ _DIVERSITY = flags.DEFINE_float(
 _REACH = flags.DEFINE_float(
   'reach', 0.0, 'Of --shortlist: weight of whom they reach together.'
 )
-_FORMAT = flags.DEFINE_enum(
-  'format', 'table', ['table', 'json', 'csv', 'xlsx'], 'What to write.'
-)
-_OUTPUT = flags.DEFINE_string(
-  'output', None, 'Write to this file instead of the terminal.'
-)
 
 
 def _check_flags() -> None:
   asked = [
     f.name
-    for f in (_BRAND, _BRAND_FILE, _INFLUENCER, _SIMILAR_TO)
-    if f.value is not None
+    for f in (_BRAND, _BRAND_FILE, _INFLUENCER, _SIMILAR_TO, _ALL_BRANDS)
+    if f.value not in (None, False)
   ]
   if len(asked) != 1:
     given = f', not {" and ".join(f"--{a}" for a in asked)}' if asked else ''
     raise errors.UserError(
-      f'name one of --brand, --brand_file, --influencer, --similar_to{given}'
+      'name one of --brand, --brand_file, --all_brands, --influencer,'
+      f' --similar_to{given}'
     )
-  if _FORMAT.value == 'xlsx':
-    if not _OUTPUT.value:
-      raise errors.UserError('--format=xlsx needs --output=FILE')
-    spreadsheet.check_installed()
-  command_line.check_output_files(output=_OUTPUT.value)
-  if asked[0] in ('influencer', 'similar_to'):
-    for flag in _OF_A_BRAND:
-      if flag.value not in (flag.default, []):
-        raise errors.UserError(
-          f'--{flag.name} says nothing of an answer to --{asked[0]}; it is for'
-          ' the ranking of a brand'
-        )
+  if asked[0] == 'all_brands':
+    if output.FORMAT.value == 'table' or not output.OUTPUT.value:
+      raise errors.UserError(
+        '--all_brands writes a file: --output=FILE with'
+        f' --format={", ".join(batch.FORMATS)}'
+      )
+    _refuse(_OF_A_SHORTLIST, 'all_brands', 'the shortlist of one brand')
+  elif asked[0] in ('influencer', 'similar_to'):
+    flags_of_a_brand = (*candidates.OF_A_BRAND, *_OF_A_SHORTLIST)
+    _refuse(flags_of_a_brand, asked[0], 'the ranking of a brand')
+  output.check()
 
 
-# Flags that have no meaning where influencers are not ranked for a brand.
-_OF_A_BRAND = (
-  *(_FOLLOWERS_FROM, _FOLLOWERS_TO, _CATEGORY, _ATTRIBUTE, _FOUND_UNDER),
-  *(_NEEDS, _CANDIDATES, _SHORTLIST, _BUDGET, _COSTS),
-)
+_OF_A_SHORTLIST = (_SHORTLIST, _BUDGET, _COSTS)
+
+
+def _refuse(
+  meaningless: Sequence[flags.FlagHolder[Any]], asked: str, is_for: str
+) -> None:
+  for flag in meaningless:
+    if flag.value not in (flag.default, []):
+      raise errors.UserError(
+        f'--{flag.name} says nothing of an answer to --{asked}; it is for'
+        f' {is_for}'
+      )
 
 
 def _named(
@@ -168,43 +149,29 @@ def _named(
   if name in exclude:
     raise errors.UserError(
       f'influencer {errors.quoted(name)} is left out, as'
-      f' --exclude={_EXCLUDE.value} says'
+      f' --exclude={candidates.EXCLUDE.value} says'
     )
   return catalogue.influencer(name)
-
-
-def _filters() -> filters_lib.Filters:
-  candidates = None
-  if _CANDIDATES.value:
-    candidates = tuple(sorted(lists.read_ids(_CANDIDATES.value)))
-  return filters_lib.Filters(
-    followers_from=_FOLLOWERS_FROM.value,
-    followers_to=_FOLLOWERS_TO.value,
-    category=tuple(_CATEGORY.value),
-    attribute=tuple(_ATTRIBUTE.value),
-    found_under=tuple(_FOUND_UNDER.value),
-    include_cooperating=_INCLUDE_COOPERATING.value,
-    candidates=candidates,
-    exclude=lists.read_ids(_EXCLUDE.value) if _EXCLUDE.value else frozenset(),
-    needs=tuple(_NEEDS.value),
-  )
 
 
 def main(argv: list[str]) -> None:
   """Answers the question that the flags ask."""
   del argv
+  distributed.join()
   _check_flags()
-  filters = _filters()
+  filters = candidates.filters()
   costs = lists.read_costs(_COSTS.value) if _COSTS.value else None
   catalogue = catalogue_lib.open_catalogue(_WORKDIR.value, _BUNDLE.value)
   console.notes(catalogue.notes)
-  if _INFLUENCER.value is not None:
+  if _ALL_BRANDS.value:
+    _rank_all(catalogue, filters)
+  elif _INFLUENCER.value is not None:
     account = _named(catalogue, _INFLUENCER.value, filters.exclude)
     brands = recommend.brands_for(
       catalogue,
       account,
       _TOP_K.value,
-      include_cooperating=_INCLUDE_COOPERATING.value,
+      include_cooperating=candidates.INCLUDE_COOPERATING.value,
     )
     _tell(catalogue, account, answer.rows_of_brands(catalogue, brands))
   elif _SIMILAR_TO.value is not None:
@@ -236,7 +203,7 @@ def _rank(
   found = recommend.recommend(catalogue, brand, _TOP_K.value, filters)
   if len(found) < _TOP_K.value:
     console.note(f'the filters leave {len(found):,} influencers')
-  in_words = _FORMAT.value == 'table'
+  in_words = output.FORMAT.value == 'table'
   advice = advice_lib.Adviser(catalogue).explain(
     brand,
     found,
@@ -244,12 +211,32 @@ def _rank(
     exclude=filters.exclude,
   )
   source = answer.source_of(catalogue, brand)
-  _write(
+  output.write(
     source,
     brand.category,
     text=lambda: printing.ranking(advice),
     value=lambda: answer.to_json(source, advice),
     rows=lambda: answer.to_columns(source, advice),
+  )
+
+
+def _rank_all(
+  catalogue: catalogue_lib.Catalogue, filters: filters_lib.Filters
+) -> None:
+  done = batch.run(
+    catalogue,
+    output.OUTPUT.value or '',
+    top_k=_TOP_K.value,
+    filters=filters,
+    kind=output.FORMAT.value,
+  )
+  if done.resumed:
+    console.note(f'{done.resumed:,} brands were done before')
+  if done.without:
+    console.note(f'for {done.without:,} brands the filters leave nobody')
+  console.say(
+    f'written to {output.OUTPUT.value}: {done.rows:,} rows of'
+    f' {done.brands:,} brands'
   )
 
 
@@ -272,7 +259,7 @@ def _choose(
     filters=filters,
   )
   source = answer.source_of(catalogue, brand)
-  _write(
+  output.write(
     source,
     brand.category,
     text=lambda: printing.shortlist(found),
@@ -290,42 +277,13 @@ def _tell(
 ) -> None:
   """Writes rows that need no words."""
   source = answer.source_of(catalogue, account)
-  _write(
+  output.write(
     source,
     account.category,
     text=lambda: printing.plain(rows),
     value=lambda: dataclasses.asdict(source) | {'found': rows},
     rows=lambda: [answer.with_source(row, source) for row in rows],
   )
-
-
-def _write(
-  source: answer.Source,
-  category: str,
-  *,
-  text: Callable[[], str],
-  value: Callable[[], dict[str, Any]],
-  rows: Callable[[], list[answer.Row]],
-) -> None:
-  """Writes an answer in the form and to the place that were asked for."""
-  if _FORMAT.value == 'table':
-    lines = [*printing.source_lines(source, category), '', text(), '']
-    content = '\n'.join(lines).encode()
-  elif _FORMAT.value == 'json':
-    content = (json.dumps(value(), indent=2) + '\n').encode()
-  elif _FORMAT.value == 'csv':
-    content = spreadsheet.to_csv(rows())
-  else:
-    content = spreadsheet.to_xlsx(rows(), dataclasses.asdict(source))
-  if _OUTPUT.value:
-    files.write_whole(_OUTPUT.value, lambda file: _put(file, content))
-    console.say(f'written to {_OUTPUT.value}')
-  else:
-    console.say(content.decode('utf-8-sig').rstrip('\r\n'))
-
-
-def _put(file: BinaryIO, content: bytes) -> None:
-  file.write(content)
 
 
 if __name__ == '__main__':

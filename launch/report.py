@@ -4,6 +4,8 @@ Examples:
   python -m launch.report --workdir=runs/mine --output=report
   python -m launch.report --workdir=runs/mine --output=report \
     --brands=nike,acme --exclude=left_out.txt
+  python -m launch.report --workdir=runs/mine --output=report \
+    --comparison=runs/comparison --license=apache-2.0
 
 The folder gets report.html (no script, no outside address), model_card.md and
 data_card.md.
@@ -40,6 +42,19 @@ _EXCLUDE = flags.DEFINE_string(
   'exclude', None, 'A file of influencers, one a line, to be left out.'
 )
 
+_COMPARISON = flags.DEFINE_string(
+  'comparison',
+  None,
+  'A folder of launch.compare: its methods and ablations are shown, too.'
+  ' Example: --comparison=runs/comparison',
+)
+_LICENSE = flags.DEFINE_string(
+  'license',
+  contents.UNKNOWN_LICENSE,
+  "The model's license, for its card, as Hugging Face names it. Example:"
+  ' --license=apache-2.0',
+)
+
 
 def main(argv: list[str]) -> None:
   """Writes the report."""
@@ -54,6 +69,8 @@ def main(argv: list[str]) -> None:
     brands=_BRANDS.value,
     best=_CASES.value,
     exclude=exclude,
+    comparison=_COMPARISON.value,
+    license_name=_LICENSE.value,
   )
   page.write(found, _OUTPUT.value)
   console.say(

@@ -6,7 +6,8 @@ Examples:
   python -m launch.serve --workdir=runs/mine --host=0.0.0.0 \
     --allowed_hosts=ranker.example.com --token_file=token.txt
 
-It prints the address to open. Nothing is written, nothing is sent anywhere.
+It prints the address to open, where a page says so until the model is loaded.
+Nothing is written, nothing is sent anywhere.
 Only this machine reaches it, unless --host says otherwise; then every request
 must bring the token of --token_file (docs/serving.md).
 """
@@ -17,6 +18,7 @@ from absl import flags
 
 from launch import command_line
 from morning_jax.core import errors
+from morning_jax.evaluation import trained_model
 from morning_jax.recommend import catalogue as catalogue_lib
 from morning_jax.reporting import console
 
@@ -64,6 +66,7 @@ def main(argv: list[str]) -> None:
     from morning_jax.serving import app as app_lib
     from morning_jax.serving import engine as engine_lib
     from morning_jax.serving import exclusions as exclusions_lib
+    from morning_jax.serving import guard
     from morning_jax.serving import held_out
     from morning_jax.serving import server
     from morning_jax.serving import settings as settings_lib
@@ -84,17 +87,8 @@ def main(argv: list[str]) -> None:
     hosts=hosts, token=token, contact=_CONTACT.value
   )
   exclusions = exclusions_lib.Exclusions(_EXCLUDE.value)
+  trained_model.check_there(_WORKDIR.value)
   sock = server.listen(host, _PORT.value)
-  catalogue = catalogue_lib.open_catalogue(_WORKDIR.value, _BUNDLE.value)
-  console.notes(catalogue.notes)
-  engine = engine_lib.Engine(
-    catalogue, exclusions=exclusions, cache_bytes=settings.cache_bytes
-  )
-  app = app_lib.create_app(
-    engine,
-    settings,
-    metrics=held_out.read(_WORKDIR.value, step=catalogue.step),
-  )
   port = sock.getsockname()[1]
   shown = hosts[-1] if not is_local else access.in_address(host)
   console.say(f'http://{shown}:{port}/')
@@ -102,7 +96,19 @@ def main(argv: list[str]) -> None:
     console.note(
       f'a browser asks for the token of {_TOKEN_FILE.value} as a password'
     )
-  server.run(app, engine, settings, sock)
+
+  def load() -> tuple[guard.App, engine_lib.Engine]:
+    catalogue = catalogue_lib.open_catalogue(_WORKDIR.value, _BUNDLE.value)
+    console.notes(catalogue.notes)
+    engine = engine_lib.Engine(
+      catalogue, exclusions=exclusions, cache_bytes=settings.cache_bytes
+    )
+    metrics = held_out.read(_WORKDIR.value, step=catalogue.step)
+    app = app_lib.create_app(engine, settings, metrics=metrics)
+    console.note(f'{len(catalogue.influencers):,} influencers are ready')
+    return app, engine
+
+  server.run(load, settings, sock)
 
 
 if __name__ == '__main__':

@@ -31,6 +31,9 @@ FLOORS = (
 
 # Library -> the rooms or modules that may import it.
 LIBRARIES = {
+  'HanTa': ('features.text.taggers',),
+  'apache_beam': ('features.stages.beam',),
+  'PIL': ('features', 'benchmarks'),
   'array_record': ('data.records',),
   'faiss': ('benchmarks',),
   'fastapi': ('serving',),
@@ -43,13 +46,23 @@ LIBRARIES = {
   'openpyxl': ('core.user_files',),
   'optax': ('training', 'graph.skip_gram', 'comparison.methods.trainer'),
   'orbax': ('checkpoint',),
+  # Splits pickles into instructions, and does not carry them out.
+  'pickletools': ('features.images.pickled_tensors',),
   'prometheus_client': ('serving.metrics',),
+  'py3langid': ('features.text.languages',),
+  'pyarrow': ('features.raw.blocks',),
   'pydantic': ('serving',),
+  'simplemma': ('features.text.taggers',),
+  'sklearn': ('benchmarks',),
+  'spacy': ('features.text.taggers',),
+  'safetensors': ('features.images.weights',),
   'starlette': ('serving',),
+  'stopwordsiso': ('features.text.stop_words',),
   'tensorboardX': ('reporting',),
   'tensorflow_datasets': ('data.tfds',),
   'torch': ('benchmarks',),
   'uvicorn': ('serving.server', 'benchmarks'),
+  'wordninja': ('features.text.hashtags',),
   'xlsxwriter': ('recommend.spreadsheet',),
   # Never: TensorFlow is not installed, and pickles run code.
   'tensorflow': (),

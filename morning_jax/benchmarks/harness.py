@@ -18,7 +18,10 @@ import numpy as np
 from morning_jax.core import errors
 from morning_jax.reporting import console
 
-_VERSIONS = ('jax', 'jaxlib', 'flax', 'optax', 'numpy', 'torch', 'faiss-cpu')
+_VERSIONS = (
+  *('jax', 'jaxlib', 'flax', 'optax', 'numpy', 'torch', 'faiss-cpu'),
+  'scikit-learn',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Options:
     width: columns of the catalogue.
     brands: queries of `ranking`.
     k: how many influencers each brand gets.
+    job_brands: brands of `recommending`; 0: 1,024 on a CPU, else 10,000.
+    job_influencers: its influencers; 0: 100,000 on a CPU, else 1,000,000.
     parameters: numbers of parameters of `checkpoint`.
     accounts: numbers of accounts of `scaling`.
     pairs: numbers of pairs of `scaling`.
@@ -54,6 +59,8 @@ class Options:
   width: int = 1536
   brands: int = 64
   k: int = 100
+  job_brands: int = 0
+  job_influencers: int = 0
   parameters: tuple[int, ...] = (1_000_000, 10_000_000, 100_000_000)
   accounts: tuple[int, ...] = (10_000, 100_000, 1_000_000)
   pairs: tuple[int, ...] = (10_000, 100_000, 1_000_000)
@@ -191,7 +198,7 @@ def has_peer(module: str, options: Options) -> bool:
   """Tells whether to compare with another library; prints a note if not.
 
   Args:
-    module: 'torch' or 'faiss'.
+    module: such as 'torch'.
     options: `peers` is what the user wants.
 
   Raises:

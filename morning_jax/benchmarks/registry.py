@@ -11,7 +11,9 @@ from morning_jax.benchmarks import checkpoint
 from morning_jax.benchmarks import encoding
 from morning_jax.benchmarks import harness
 from morning_jax.benchmarks import paper
+from morning_jax.benchmarks import prepare
 from morning_jax.benchmarks import rates as rates_lib
+from morning_jax.benchmarks import recommending
 from morning_jax.benchmarks import scaling
 from morning_jax.benchmarks import serving
 from morning_jax.benchmarks import startup
@@ -24,10 +26,12 @@ BENCHMARKS = {
   'paper': paper.run,
   'encoding': encoding.run,
   'ranking': top_k.run,
+  'recommending': recommending.run,
   'checkpoint': checkpoint.run,
   'startup': startup.run,
   'scaling': scaling.run,
   'serving': serving.run,
+  'prepare': prepare.run,
 }
 ALL = 'all'
 

@@ -3,48 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import types
 from typing import Any
 
 import jax
 from jax import numpy as jnp
+import numpy as np
 
 from morning_jax.core import multihost
 
+# Up to so many elements, an array comes to the host faster than a program for
+# its shape is compiled.
+_SMALL = 1 << 20
 
-def _words(x: jax.Array) -> jax.Array:
+
+def _words(x: Any, xp: types.ModuleType) -> Any:
   """Reinterprets an array's bits as a flat uint32 vector."""
-  if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
-    x = jax.random.key_data(x)
+  flat = x.reshape(-1)
   if x.dtype == bool:
-    return x.ravel().astype(jnp.uint32)
+    return flat.astype(xp.uint32)
   bits = x.dtype.itemsize * 8
-  if bits == 64:
-    return jax.lax.bitcast_convert_type(x, jnp.uint32).ravel()
-  unsigned = jnp.dtype(f'uint{bits}')
-  return jax.lax.bitcast_convert_type(x, unsigned).ravel().astype(jnp.uint32)
+  unsigned = xp.dtype(f'uint{min(bits, 32)}')
+  if xp is np:
+    return flat.view(unsigned).astype(np.uint32)
+  words = jax.lax.bitcast_convert_type(flat, unsigned)
+  return words.reshape(-1).astype(jnp.uint32)
 
 
-@jax.jit
-def _checksum(x: jax.Array) -> jax.Array:
+def _sums(x: Any, xp: types.ModuleType) -> Any:
   """Returns uint32 [2]: sums of the words, each times an odd number.
 
   Integer sums don't depend on the order, so any number of devices gives the
-  same value; an odd factor keeps every single flipped bit visible. It is
-  compiled once a shape: parameters and the optimizer's moments share theirs.
+  same value, and NumPy and JAX do; an odd factor keeps every single flipped bit
+  visible.
   """
-  word = _words(x)
-  place = jnp.arange(word.size, dtype=jnp.uint32)
+  word = _words(x, xp)
+  place = xp.arange(word.size, dtype=xp.uint32)
 
-  def odd(multiplier: int, shift: int) -> jax.Array:
-    h = (place + jnp.uint32(1)) * jnp.uint32(multiplier)
-    return (h ^ (h >> shift)) | jnp.uint32(1)
+  def odd(multiplier: int, shift: int) -> Any:
+    h = (place + xp.uint32(1)) * xp.uint32(multiplier)
+    return (h ^ (h >> xp.uint32(shift))) | xp.uint32(1)
 
-  return jnp.stack(
+  return xp.stack(
     [
-      jnp.sum(word * odd(0x9E3779B1, 15), dtype=jnp.uint32),
-      jnp.sum(word * odd(0x85EBCA77, 13), dtype=jnp.uint32),
+      xp.sum(word * odd(0x9E3779B1, 15), dtype=xp.uint32),
+      xp.sum(word * odd(0x85EBCA77, 13), dtype=xp.uint32),
     ]
   )
+
+
+@jax.jit
+def _sums_on_device(x: jax.Array) -> jax.Array:
+  # Compiled once a shape: parameters and the optimizer's moments share theirs.
+  return _sums(x, jnp)
+
+
+def _checksum(x: Any) -> Any:
+  if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+    x = jax.random.key_data(x)
+  here = not isinstance(x, jax.Array) or (
+    x.is_fully_addressable or x.is_fully_replicated
+  )
+  if here and x.size <= _SMALL:
+    return _sums(np.asarray(x), np)
+  return _sums_on_device(x)
 
 
 def _by_path(tree: Any) -> dict[str, Any]:

@@ -114,6 +114,15 @@ class Checkpoints:
     """
     return listing.steps(self._folder)
 
+  def check_any(self) -> None:
+    """Checks that there is a checkpoint, damaged or not.
+
+    Raises:
+      CheckpointError: there is none.
+    """
+    if not self.steps():
+      raise CheckpointError(f'{self._folder.parent}: has no checkpoint')
+
   def check_new(self) -> None:
     """Checks that a folder without checkpoints never had one.
 
@@ -226,9 +235,8 @@ class Checkpoints:
         reason that says nothing of what is in it, or the arrays are not those
         of the model; then every difference is listed.
     """
+    self.check_any()
     order = self.steps()[::-1]
-    if not order:
-      raise CheckpointError(f'{self._folder.parent}: has no checkpoint')
     corrupt: list[int] = []
     if prefer_best:
       found = listing.survey(self._folder, self._best_metric)

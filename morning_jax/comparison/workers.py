@@ -18,10 +18,10 @@ import jax
 import ml_collections
 
 from morning_jax.comparison import measurement
-from morning_jax.comparison import pool
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.core import plugins
+from morning_jax.core import pool
 from morning_jax.evaluation import metrics as metrics_lib
 
 _ONE_THREAD: Mapping[str, str] = {

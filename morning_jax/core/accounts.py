@@ -17,7 +17,9 @@ The names of arrays end in their shapes, one letter a dimension (`text_AxF`):
   V  attributes, the nodes of the attribute graph
   E  edges of the attribute graph
   G  groups of results: the folds of all repetitions
-  W  resamples of a statistic; of a text, a word's vector
+  W  resamples of a statistic; of a text, a word's vector; of topics, the words
+     of the vocabulary
+  L  places of a document that is padded to a length
 """
 
 from __future__ import annotations

@@ -31,6 +31,9 @@ class Stream(enum.IntEnum):
   SKIP_GRAM_START = 13
   SKIP_GRAM_ORDER = 14
   SKIP_GRAM_NOISE = 15
+  TOPICS_START = 16
+  TOPICS_ORDER = 17
+  TOPICS_HELD_OUT = 18
 
 
 def key(seed: int, stream: Stream) -> jax.Array:

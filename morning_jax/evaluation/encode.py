@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import functools
 from typing import Any
 
 import jax
@@ -39,6 +40,14 @@ def make_encode(model: morning.Morning) -> Callable[..., Any]:
       )
 
   return jax.jit(encode, static_argnames='role')
+
+
+@functools.partial(jax.jit, static_argnames='rows')
+def _join(
+  blocks: list[dict[str, jax.Array]], rows: int
+) -> dict[str, jax.Array]:
+  """Puts blocks one below the other; what fills the last one up goes."""
+  return jax.tree.map(lambda *x: jnp.concatenate(x)[:rows], *blocks)
 
 
 class TableEncoder:
@@ -94,8 +103,8 @@ class TableEncoder:
       padded = np.resize(block, self._batch_size)
       batch = sharding.put_rows(table[padded], self._mesh)
       encoded = self._encode({'params': params}, batch, self._graph, role)
-      blocks.append({k: v[: len(block)] for k, v in encoded.items()})
-    return jax.tree.map(lambda *x: jnp.concatenate(x), *blocks)
+      blocks.append(encoded)
+    return _join(blocks, len(rows))
 
 
 class Scorer:

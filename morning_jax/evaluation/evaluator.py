@@ -73,6 +73,19 @@ class Evaluation:
   scores: dict[str, np.ndarray] | None = None
 
 
+@jax.jit
+def _scores(
+  brand: Mapping[str, jax.Array],
+  candidate: Mapping[str, jax.Array],
+  chosen: np.ndarray,
+) -> tuple[dict[str, jax.Array], jax.Array]:
+  """Scores chosen brands: perspective -> [chosen, M], and their sum F."""
+  scores = morning.scores_of_all(
+    {k: v[chosen] for k, v in brand.items()}, candidate
+  )
+  return scores, pairwise.join(scores)
+
+
 def rank_split(
   brand: Mapping[str, jax.Array],
   candidate: Mapping[str, jax.Array],
@@ -103,10 +116,7 @@ def rank_split(
   blocks, stored = [], []
   for start in range(0, num_brands, step):
     chosen = order[start : start + step]
-    scores = morning.scores_of_all(
-      {k: v[chosen] for k, v in brand.items()}, candidate
-    )
-    total_BxM = pairwise.join(scores)
+    scores, total_BxM = _scores(brand, candidate, chosen)
     blocks.append(
       metrics_lib.brand_statistics(
         total_BxM,

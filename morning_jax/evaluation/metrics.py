@@ -106,7 +106,8 @@ def _counts(
       unknown.
 
   Returns:
-    int32 [B, P] counts and int32 [B] numbers of negatives.
+    int32 [B, P] counts, int32 [B] numbers of negatives, and whether all scores
+    are finite.
   """
   num_brands, num_candidates = score_BxM.shape
   order_BxM = _ordinal(score_BxM)
@@ -134,6 +135,7 @@ def _counts(
   counts = {k: v.T for k, v in counts.items()}
   counts['negatives'] = jnp.sum(negative_BxM, axis=1, dtype=jnp.int32)
   counts['category_negatives'] = jnp.sum(same_BxM, axis=1, dtype=jnp.int32)
+  counts['finite'] = jnp.isfinite(score_BxM).all()
   return counts
 
 
@@ -160,17 +162,15 @@ def brand_statistics(
   Raises:
     DivergedError: a score is NaN or infinite.
   """
-  if not bool(jnp.isfinite(score_BxM).all()):
+  found = multihost.fetch(
+    _counts(score_BxM, positive_BxP, brand_category_B, found_under_M)
+  )
+  if not found.pop('finite'):
     raise errors.DivergedError(
       'scores are not finite: the model has diverged; a lower'
       ' config.optimizer.learning_rate may help'
     )
-  counts = {
-    k: v.astype(np.int64)
-    for k, v in multihost.fetch(
-      _counts(score_BxM, positive_BxP, brand_category_B, found_under_M)
-    ).items()
-  }
+  counts = {k: v.astype(np.int64) for k, v in found.items()}
   valid_BxP = positive_BxP >= 0
   if not valid_BxP.any(axis=1).all():
     raise ValueError('a brand has no positive among the candidates')

@@ -53,6 +53,17 @@ class Trained:
   data_fingerprint: str
 
 
+def check_there(workdir: str | os.PathLike[str]) -> None:
+  """Checks that a working folder has a checkpoint, without reading it.
+
+  Raises:
+    UserError: there is no folder, or no checkpoint in it.
+  """
+  if not pathlib.Path(workdir).is_dir():
+    raise errors.UserError(f'--workdir={workdir}: no such folder')
+  checkpoint_lib.Checkpoints(workdir, read_only=True).check_any()
+
+
 def restore(workdir: str | os.PathLike[str]) -> Trained:
   """Restores the best checkpoint of a working folder, or the newest.
 
@@ -65,8 +76,7 @@ def restore(workdir: str | os.PathLike[str]) -> Trained:
   Raises:
     UserError: no usable checkpoint.
   """
-  if not pathlib.Path(workdir).is_dir():
-    raise errors.UserError(f'--workdir={workdir}: no such folder')
+  check_there(workdir)
   mesh = sharding.make_mesh()
   parts: dict[str, Any] = {}
 

@@ -9,6 +9,7 @@ import functools
 import flax.linen as nn
 from jax import numpy as jnp
 import ml_collections
+import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import input_spec
@@ -233,10 +234,12 @@ def example_table(spec: input_spec.InputSpec) -> accounts_lib.AccountTable:
   held = None
   if spec.takes_attribute_lists:
     held = account_attributes.HeldAttributes(
-      index=jnp.zeros((1, 1), jnp.int32), weight=jnp.zeros((1, 1))
+      index=np.zeros((1, 1), np.int32), weight=np.zeros((1, 1), np.float32)
     )
   return accounts_lib.AccountTable(
-    features={f: jnp.zeros((1, n)) for f, n in spec.feature_sizes.items()},
-    present={f: jnp.ones((1,), bool) for f in spec.feature_sizes},
+    features={
+      f: np.zeros((1, n), np.float32) for f, n in spec.feature_sizes.items()
+    },
+    present={f: np.ones((1,), bool) for f in spec.feature_sizes},
     held=held,
   )

@@ -9,7 +9,7 @@ fitted percentages are too sure of themselves at the top.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import dataclasses
 import math
 
@@ -18,11 +18,11 @@ import tabulate
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.recommend import catalogue as catalogue_lib
-from morning_jax.recommend import recommend as recommend_lib
 
 # Shares of the catalogue at which bands end, best first.
 _ENDS = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
 UNKNOWN = 'unknown'
+_SCORES_AT_A_TIME = 1 << 26
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,14 +152,20 @@ def measure(
   count = len(catalogue.influencers)
   lasts = last_places(count)
   pairs, cooperated = np.zeros((2, len(lasts)), np.int64)
-  for row in brands_B:
-    brand = catalogue.account_at(accounts_lib.BRAND, row)
-    place_M = places(recommend_lib.scores(catalogue, brand))
-    band_M = np.searchsorted(lasts, place_M)
-    partners = catalogue.partners[row]
-    pairs += np.bincount(band_M[whole_M], minlength=len(lasts))
-    partners = partners[whole_M[partners]]
-    cooperated += np.bincount(band_M[partners], minlength=len(lasts))
+  step = max(1, _SCORES_AT_A_TIME // count)
+  for start in range(0, len(brands_B), step):
+    rows = brands_B[start : start + step]
+    score_BxM = side.vector_NxD[rows] @ catalogue.influencers.vector_NxD.T
+    for row, score_M in zip(rows, score_BxM, strict=True):
+      partners = catalogue.partners[row]
+      partners = partners[whole_M[partners]]
+      within = [
+        (np.count_nonzero(within_M & whole_M), within_M[partners].sum())
+        for within_M in upto(score_M, lasts)
+      ]
+      counts = np.diff(within, axis=0, prepend=0)
+      pairs += counts[:, 0]
+      cooperated += counts[:, 1]
   names = {math.ceil(end * count): f'top {end:.1%}' for end in _ENDS}
   names = {
     last: name.replace('.0%', '%').replace('%', ' %')
@@ -190,6 +196,23 @@ def measure(
 def last_places(count: int) -> list[int]:
   """Returns the worst place of each band; a small catalogue has fewer bands."""
   return sorted({math.ceil(end * count) for end in _ENDS})
+
+
+def upto(score_M: np.ndarray, lasts: Sequence[int]) -> Iterator[np.ndarray]:
+  """Tells whose place is among the first so many, without sorting all.
+
+  Args:
+    score_M: scores.
+    lasts: numbers of places.
+
+  Yields:
+    For each number, bool [M]: at most so many score at least as high.
+  """
+  at = [len(score_M) - last for last in lasts]
+  for last, least in zip(lasts, np.partition(score_M, at)[at], strict=True):
+    within_M = score_M >= least
+    # Of a tie that does not fit, nobody is.
+    yield within_M if within_M.sum() <= last else score_M > least
 
 
 def places(score_M: np.ndarray) -> np.ndarray:

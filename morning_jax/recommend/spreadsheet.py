@@ -6,11 +6,13 @@ would be run by the spreadsheet of whoever opens the file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import csv
+import datetime
 import importlib.util
 import io
-from typing import Any, TypeAlias
+import itertools
+from typing import Any, BinaryIO, TypeAlias
 
 from morning_jax.core import errors
 
@@ -20,6 +22,7 @@ Row: TypeAlias = Mapping[str, Cell]
 _STARTS_FORMULA = ('=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠')
 _LONGEST_CELL = 32_767  # characters, as XLSX has it
 _WIDEST = 60  # of a column, in characters
+_MOST_ROWS = 1_048_576  # of a sheet
 
 
 def guarded(cell: Cell) -> Cell:
@@ -38,19 +41,36 @@ def guarded(cell: Cell) -> Cell:
 
 
 def to_csv(rows: Sequence[Row]) -> bytes:
-  """Writes rows as CSV: UTF-8 with the mark by which Excel knows it.
+  """Returns rows as CSV; see `write_csv`.
 
   Args:
     rows: of the same columns; one at least.
   """
-  text = io.StringIO(newline='')
-  writer = csv.writer(text, lineterminator='\r\n')
-  writer.writerow([guarded(column) for column in rows[0]])
-  for row in rows:
-    writer.writerow(
-      ['' if cell is None else guarded(cell) for cell in row.values()]
-    )
-  return text.getvalue().encode('utf-8-sig', 'backslashreplace')
+  content = io.BytesIO()
+  write_csv(content, list(rows[0]), (list(row.values()) for row in rows))
+  return content.getvalue()
+
+
+def write_csv(
+  file: BinaryIO, columns: Sequence[str], rows: Iterable[Sequence[Cell]]
+) -> None:
+  """Writes rows as CSV: UTF-8 with the mark by which Excel knows it.
+
+  Args:
+    file: open for writing.
+    columns: their headings.
+    rows: the cells of each row; they are not held all at once.
+  """
+  text = io.TextIOWrapper(
+    file, 'utf-8-sig', 'backslashreplace', newline='', write_through=True
+  )
+  try:
+    writer = csv.writer(text, lineterminator='\r\n')
+    writer.writerow([guarded(column) for column in columns])
+    for row in rows:
+      writer.writerow(['' if cell is None else guarded(cell) for cell in row])
+  finally:
+    text.detach()
 
 
 def check_installed() -> None:
@@ -66,10 +86,21 @@ def check_installed() -> None:
     )
 
 
-def to_xlsx(rows: Sequence[Row], about: Row) -> bytes:
-  """Writes rows as a spreadsheet, with a second sheet on where they come from.
+def check_rows(count: int) -> None:
+  """Checks that a sheet holds so many rows and its headings.
 
-  Text is text whatever it begins with: no formula and no link is made of it.
+  Raises:
+    UserError: it holds fewer.
+  """
+  if count >= _MOST_ROWS:
+    raise errors.UserError(
+      f'{count:,} rows are more than the {_MOST_ROWS - 1:,} that a sheet'
+      ' holds; --format=csv has no limit'
+    )
+
+
+def to_xlsx(rows: Sequence[Row], about: Row) -> bytes:
+  """Returns rows as a spreadsheet; see `write_xlsx`.
 
   Args:
     rows: of the same columns; one at least.
@@ -78,29 +109,66 @@ def to_xlsx(rows: Sequence[Row], about: Row) -> bytes:
   Raises:
     UserError: xlsxwriter is not installed.
   """
+  content = io.BytesIO()
+  cells = (list(row.values()) for row in rows)
+  write_xlsx(content, list(rows[0]), cells, about)
+  return content.getvalue()
+
+
+def write_xlsx(
+  file: BinaryIO,
+  columns: Sequence[str],
+  rows: Iterable[Sequence[Cell]],
+  about: Row,
+  *,
+  date: str | None = None,
+  large: bool = False,
+) -> None:
+  """Writes a spreadsheet, with a second sheet on where its rows come from.
+
+  Text is text whatever it begins with: no formula and no link is made of it.
+
+  Args:
+    file: open for writing.
+    columns: headings.
+    rows: the cells of each row.
+    about: what the second sheet lists.
+    date: when it was made, in ISO format; now if None.
+    large: whether rows go to a temporary file, not to be held all at once.
+
+  Raises:
+    UserError: xlsxwriter is not installed.
+  """
   check_installed()
   import xlsxwriter
 
-  content = io.BytesIO()
   options = {
-    'in_memory': True,
+    'in_memory': not large,
+    'constant_memory': large,
     'strings_to_formulas': False,
     'strings_to_urls': False,
     'strings_to_numbers': False,
   }
-  with xlsxwriter.Workbook(content, options) as book:
+  with xlsxwriter.Workbook(file, options) as book:
+    if date is not None:
+      made = datetime.datetime.fromisoformat(date).replace(tzinfo=None)
+      book.set_properties({'created': made})
     heading = book.add_format({'bold': True})
     sheet = book.add_worksheet('recommendations')
-    _fill(sheet, [list(rows[0]), *(list(r.values()) for r in rows)], heading)
+    _fill(sheet, columns, rows, heading)
     sheet.freeze_panes(1, 2)
     sheet = book.add_worksheet('about')
-    _fill(sheet, [['what', 'value'], *map(list, about.items())], heading)
-  return content.getvalue()
+    _fill(sheet, ['what', 'value'], map(list, about.items()), heading)
 
 
-def _fill(sheet: Any, lines: list[list[Cell]], heading: Any) -> None:
-  widths = [0] * len(lines[0])
-  for number, line in enumerate(lines):
+def _fill(
+  sheet: Any,
+  columns: Sequence[str],
+  rows: Iterable[Sequence[Cell]],
+  heading: Any,
+) -> None:
+  widths = [0] * len(columns)
+  for number, line in enumerate(itertools.chain([columns], rows)):
     for place, cell in enumerate(line):
       widths[place] = max(widths[place], len(str(cell if cell else '')))
       style = heading if number == 0 else None

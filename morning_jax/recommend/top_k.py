@@ -17,11 +17,13 @@ from jax import numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
 from morning_jax.core import sharding
+from morning_jax.recommend import selection
 
 _BLOCK_BYTES = 1 << 28
 # On a CPU, a larger block is memory fresh from the system, page by page, which
 # takes longer than the product; smaller ones are reused.
 _BLOCK_BYTES_CPU = 1 << 24
+_EVEN = 128  # rows of which a block is a multiple, if it is larger
 
 
 class TopK(NamedTuple):
@@ -53,12 +55,12 @@ def _scores(brand_BxD: jax.Array, influencer_MxD: jax.Array) -> jax.Array:
 def _best(score_BxM: jax.Array, k: int, *, approximate: bool) -> TopK:
   if approximate:
     return TopK(*jax.lax.approx_max_k(score_BxM, k))
-  return TopK(*jax.lax.top_k(score_BxM, k))
+  return TopK(*selection.best(score_BxM, k))
 
 
 def _of_lists(scores: jax.Array, rows: jax.Array, k: int) -> TopK:
   """Merges lists that are side by side, lower rows first."""
-  best = _best(scores, k, approximate=False)
+  best = TopK(*jax.lax.top_k(scores, k))
   return TopK(best.scores, jnp.take_along_axis(rows, best.rows, axis=1))
 
 
@@ -89,16 +91,20 @@ def _take_in(
   brand_BxD: jax.Array,
   block_MxD: jax.Array,
   first: jax.Array,
+  skip_BxP: jax.Array | None,
   *,
   approximate: bool,
 ) -> TopK:
   score_BxM = _scores(brand_BxD, block_MxD)
+  if skip_BxP is not None:
+    score_BxM = selection.without(score_BxM, skip_BxP, first)
   return _merge(best, score_BxM, first, approximate=approximate)
 
 
 def _rows_of_block(num_brands: int, width: int, platform: str) -> int:
   block_bytes = _BLOCK_BYTES_CPU if platform == 'cpu' else _BLOCK_BYTES
-  return max(1024, block_bytes // (4 * (width + num_brands)))
+  rows = max(1024, block_bytes // (4 * (width + num_brands)))
+  return rows - rows % _EVEN
 
 
 def _check(brand_BxD: Any, catalogue_MxD: Any, k: int, num_rows: int) -> None:
@@ -116,6 +122,7 @@ def top_k(
   catalogue_MxD: Any,
   *,
   k: int,
+  skip_BxP: Any = None,
   block_rows: int | None = None,
   approximate: bool = False,
 ) -> TopK:
@@ -126,6 +133,7 @@ def top_k(
     catalogue_MxD: encoded influencers, on the host (memory-mapped or not) or
       on device; float32 or bfloat16.
     k: how many, at most M.
+    skip_BxP: int32, for each brand rows that are not to be found; -1 for none.
     block_rows: rows of the catalogue at a time; about 256 MiB if None, and
       16 MiB on a CPU.
     approximate: whether to take `jax.lax.approx_max_k` within a block, faster
@@ -143,11 +151,18 @@ def top_k(
   num_brands, width = brand_BxD.shape
   if block_rows is None:
     block_rows = _rows_of_block(num_brands, width, jax.default_backend())
+  if skip_BxP is not None:
+    skip_BxP = jnp.asarray(skip_BxP, jnp.int32)
   best = _nothing(num_brands, k)
   for first in range(0, num_rows, block_rows):
     block_MxD = jnp.asarray(catalogue_MxD[first : first + block_rows])
     best = _take_in(
-      best, brand_BxD, block_MxD, jnp.int32(first), approximate=approximate
+      best,
+      brand_BxD,
+      block_MxD,
+      jnp.int32(first),
+      skip_BxP,
+      approximate=approximate,
     )
     # One block at a time: dispatch must not run ahead of memory.
     jax.block_until_ready(best)
@@ -161,6 +176,7 @@ def top_k_sharded(
   k: int,
   num_rows: int,
   mesh: Mesh,
+  skip_BxP: Any = None,
   block_rows: int | None = None,
   approximate: bool = False,
 ) -> TopK:
@@ -175,6 +191,7 @@ def top_k_sharded(
     k: how many, at most `num_rows`.
     num_rows: rows of the catalogue without padding.
     mesh: the mesh.
+    skip_BxP: see `top_k`.
     block_rows: rows that a device takes at a time, see `top_k`.
     approximate: see `top_k`.
 
@@ -192,6 +209,7 @@ def top_k_sharded(
   return _search_shards(
     brand_BxD,
     catalogue_MxD,
+    skip_BxP,
     k=k,
     num_rows=num_rows,
     mesh=mesh,
@@ -207,6 +225,7 @@ def top_k_sharded(
 def _search_shards(
   brand_BxD: jax.Array,
   catalogue_MxD: jax.Array,
+  skip_BxP: Any = None,
   *,
   k: int,
   num_rows: int,
@@ -216,9 +235,13 @@ def _search_shards(
 ) -> TopK:
   axis = sharding.DATA
 
-  def of_device(brand_BxD: jax.Array, own_MxD: jax.Array) -> TopK:
+  def of_device(
+    brand_BxD: jax.Array, own_MxD: jax.Array, *skip: jax.Array
+  ) -> TopK:
     own_rows = len(own_MxD)
     size = min(block_rows, own_rows)
+    if size > _EVEN:  # so that it divides into groups
+      size -= size % _EVEN
     first_row = jax.lax.axis_index(axis) * own_rows
 
     def take_in(best: TopK, begin: jax.Array) -> tuple[TopK, None]:
@@ -232,6 +255,8 @@ def _search_shards(
       wanted_M = (own_row_M >= begin) & (first_row + own_row_M < num_rows)
       score_BxM = jnp.where(wanted_M, _scores(brand_BxD, block_MxD), -jnp.inf)
       first = first_row + start
+      for rows_BxP in skip:
+        score_BxM = selection.without(score_BxM, rows_BxP, first)
       return _merge(best, score_BxM, first, approximate=approximate), None
 
     best, _ = jax.lax.scan(
@@ -243,12 +268,17 @@ def _search_shards(
     )
     return _of_lists(gather(best.scores), gather(best.rows), k)
 
+  skip = () if skip_BxP is None else (skip_BxP,)
   search = jax.shard_map(
     of_device,
     mesh=mesh,
-    in_specs=(PartitionSpec(), PartitionSpec(axis)),
+    in_specs=(
+      PartitionSpec(),
+      PartitionSpec(axis),
+      *(PartitionSpec() for _ in skip),
+    ),
     out_specs=PartitionSpec(),
     # Equal on all devices after the gather, which can't be inferred.
     check_vma=False,
   )
-  return search(brand_BxD, catalogue_MxD)
+  return search(brand_BxD, catalogue_MxD, *skip)

@@ -18,12 +18,14 @@ from morning_jax.graph import inspection
 from morning_jax.recommend import advice as advice_lib
 from morning_jax.recommend import catalogue as catalogue_lib
 from morning_jax.recommend import confidence
+from morning_jax.report import ablations
 from morning_jax.report import cases as cases_lib
 from morning_jax.report import measures
 from morning_jax.training import history
 
 _NEIGHBOURS = 10
 _CENTRES = 4  # attributes whose neighbours are shown
+UNKNOWN_LICENSE = 'unknown'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Contents:
     data: (what, value) of the data.
     history: metric -> (step, value) of the validation brands.
     quality: how well brands are ranked.
+    comparison: with other methods and without its parts; None if not measured.
     bands: how often places came true; empty without validation brands.
     neighbourhoods: of the attribute graph.
     cases: the case studies.
@@ -60,6 +63,7 @@ class Contents:
     features: feature -> its size, of those that the model takes.
     step: training step of the model.
     fingerprint: of the bundle.
+    license: of the model, as Hugging Face names it.
   """
 
   title: str
@@ -68,6 +72,7 @@ class Contents:
   data: tuple[tuple[str, str], ...]
   history: dict[str, list[tuple[int, float]]]
   quality: measures.Quality
+  comparison: ablations.Comparison | None
   bands: tuple[confidence.Band, ...]
   neighbourhoods: tuple[Neighbourhood, ...]
   cases: tuple[cases_lib.Case, ...]
@@ -76,41 +81,53 @@ class Contents:
   features: dict[str, int]
   step: int
   fingerprint: str
+  license: str
 
 
 def gather(
-  workdir: str | os.PathLike[str],
+  workdir: str | os.PathLike[str] | None,
   catalogue: catalogue_lib.Catalogue,
   *,
   brands: Sequence[str] = (),
   best: int = 2,
   exclude: frozenset[str] = frozenset(),
+  comparison: str | os.PathLike[str] | None = None,
+  license_name: str = UNKNOWN_LICENSE,
 ) -> Contents:
   """Measures and explains what a report shows.
 
   Args:
-    workdir: the folder that training wrote.
+    workdir: the folder that training wrote; without it, no history is told.
     catalogue: its model, and the bundle.
     brands: whose cases are asked for.
     best: how many of the best ranked brands, and as many of the worst.
     exclude: influencers who asked to be left out.
+    comparison: a folder of `launch.compare`.
+    license_name: of the model.
 
   Returns:
     The contents.
 
   Raises:
-    UserError: an unknown brand, or no brand was held out.
+    UserError: an unknown brand, no brand was held out, or no comparison in the
+      folder.
   """
+  compared = None
+  if comparison is not None:
+    compared = ablations.read(
+      comparison, data_fingerprint=catalogue.bundle_fingerprint
+    )
   quality = measures.measure(catalogue)
   adviser = advice_lib.Adviser(catalogue)
   chosen = measures.chosen_brands(catalogue, quality, brands, best=best)
   return Contents(
-    title=f'Influencer ranking: {os.path.basename(os.path.abspath(workdir))}',
+    title=_title(catalogue, workdir),
     date=datetime.datetime.now(datetime.UTC).date().isoformat(),
     run=_run(catalogue),
     data=_data(catalogue),
-    history=_history(workdir),
+    history={} if workdir is None else _history(workdir),
     quality=quality,
+    comparison=compared,
     bands=tuple(adviser.bands.bands),
     neighbourhoods=_neighbourhoods(catalogue),
     cases=tuple(
@@ -122,7 +139,15 @@ def gather(
     features=dict(catalogue.trained.spec.feature_sizes),
     step=catalogue.step,
     fingerprint=catalogue.bundle_fingerprint,
+    license=license_name,
   )
+
+
+def _title(
+  catalogue: catalogue_lib.Catalogue, workdir: str | os.PathLike[str] | None
+) -> str:
+  of = catalogue.dataset.name if workdir is None else os.path.abspath(workdir)
+  return f'Influencer ranking: {os.path.basename(of)}'
 
 
 def _run(catalogue: catalogue_lib.Catalogue) -> tuple[tuple[str, str], ...]:

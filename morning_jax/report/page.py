@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 from typing import Any
 
 from morning_jax.core import errors
@@ -11,6 +12,7 @@ from morning_jax.core import files
 from morning_jax.report import contents as contents_lib
 from morning_jax.report import svg
 
+_MARKS = re.compile(r'([\\`*\[\]|#!~])')  # what Markdown takes for a sign
 PAGE, CARDS = 'report.html', ('model_card.md', 'data_card.md')
 
 
@@ -38,6 +40,15 @@ def check_new(folder: str | os.PathLike[str]) -> None:
     ) from None
 
 
+def plain(text: str) -> str:
+  """Returns a text of strangers that Markdown shows as it is, on one line."""
+  line = ' '.join(str(text).split())
+  line = ''.join(c if c.isprintable() else ' ' for c in line)
+  line = _MARKS.sub(r'\\\1', line)
+  line = line.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')
+  return line.replace('://', '&#58;//')
+
+
 def render(contents: contents_lib.Contents) -> dict[str, str]:
   """Fills the templates.
 
@@ -57,8 +68,9 @@ def render(contents: contents_lib.Contents) -> dict[str, str]:
     'lstrip_blocks': True,
   }
   html = jinja2.Environment(autoescape=True, **options)
-  # Markdown of our own words and numbers; names of strangers are not in it.
+  # Names of strangers in it go through `md`, and `tojson` in a card's head.
   text = jinja2.Environment(autoescape=False, **options)
+  text.filters['md'] = plain
   values = {'c': contents, 'svg': svg}
   return {
     PAGE: html.get_template(PAGE).render(values),

@@ -31,7 +31,15 @@ def notes(lines: Iterable[str]) -> None:
 class Progress:
   """A progress bar with rate and time left; quiet lines where it is a file."""
 
-  def __init__(self, *, total: int, unit: str, title: str, initial: int = 0):
+  def __init__(
+    self,
+    *,
+    total: int,
+    unit: str,
+    title: str,
+    initial: int = 0,
+    quiet: bool = False,
+  ):
     """Shows the bar.
 
     Args:
@@ -39,6 +47,7 @@ class Progress:
       unit: what is counted, plural.
       title: what is done.
       initial: how many are done already; they don't count for the rate.
+      quiet: whether it is not shown.
     """
     self._bar = tqdm.tqdm(
       total=total,
@@ -48,7 +57,7 @@ class Progress:
       desc=title,
       dynamic_ncols=True,
       mininterval=0.2 if sys.stderr.isatty() else 10.0,
-      disable=not multihost.is_first(),
+      disable=quiet or not multihost.is_first(),
     )
 
   def advance(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import os
 
+import numpy as np
+
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.recommend import catalogue as catalogue_lib
@@ -33,6 +35,13 @@ class Directory:
   def bundle_name(self) -> str:
     """The bundle's name, without the folders that it lies in."""
     return os.path.basename(self.catalogue.dataset.name.rstrip('/'))
+
+  @property
+  def has_held_out_brands(self) -> bool:
+    """Whether the bundle has brands that the model can be measured on."""
+    accounts = self.catalogue.dataset.accounts
+    splits = accounts.splits[self.catalogue.brands.account_row_N]
+    return bool(np.isin(splits, ('test', 'valid')).any())
 
   def excluded(self) -> frozenset[str]:
     """Returns who is left out now."""

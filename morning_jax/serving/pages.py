@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 from typing import Any
 
 import fastapi
@@ -10,6 +11,8 @@ from fastapi import responses
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
+from morning_jax.report import contents as report_contents
+from morning_jax.report import page as report_page
 from morning_jax.serving import answers
 from morning_jax.serving import api
 from morning_jax.serving import bars
@@ -83,6 +86,7 @@ def router(
       return site.page(
         'about.html',
         model=answers.model(engine, held_out),
+        has_card=engine.has_held_out_brands,
         split=name,
         metrics=splits.get(name, []),
         tested=held_out.get(name, {}),
@@ -94,6 +98,26 @@ def router(
       )
 
     return await api.in_thread(make)
+
+  @functools.cache
+  def card() -> bytes:
+    try:
+      told = report_contents.gather(None, engine.catalogue, best=0)
+    except errors.UserError:
+      raise failures.Failure(
+        404,
+        'no_card',
+        'there is no model card: no brand was held out to measure the model on',
+      ) from None
+    return report_page.render(told)[report_page.CARDS[0]].encode()
+
+  @routes.get('/model-card')
+  async def model_card() -> responses.Response:
+    return responses.Response(
+      await api.in_thread(card),
+      media_type='text/markdown; charset=utf-8',
+      headers={'content-disposition': 'attachment; filename="model_card.md"'},
+    )
 
   @routes.get('/privacy')
   async def privacy() -> responses.Response:

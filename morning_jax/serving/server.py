@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 import errno
 import logging
 import socket
@@ -16,6 +17,7 @@ from uvicorn.protocols.http import h11_impl
 from morning_jax.core import errors
 from morning_jax.serving import engine as engine_lib
 from morning_jax.serving import guard
+from morning_jax.serving import opening as opening_lib
 from morning_jax.serving import settings as settings_lib
 
 _LOG = logging.getLogger(__name__)
@@ -48,22 +50,44 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def run(
-  app: guard.App,
-  engine: engine_lib.Engine,
+  load: Callable[[], tuple[guard.App, engine_lib.Engine]],
   settings: settings_lib.Settings,
   sock: socket.socket,
 ) -> None:
-  """Serves until SIGTERM or Ctrl-C.
+  """Serves until SIGTERM or Ctrl-C, from the first moment on.
+
+  Until the application is there, requests are told so.
 
   Args:
-    app: the application.
-    engine: is warmed up beside.
+    load: makes the application and the engine, which is then warmed up; it runs
+      beside the server.
     settings: limits.
     sock: where to listen.
+
+  Raises:
+    Exception: what `load` raised; nothing is served any more.
   """
-  server = make_server(app, settings)
-  threading.Thread(target=_warm_up, args=[engine], daemon=True).start()
+  opening = opening_lib.Opening(settings)
+  server = make_server(opening, settings)
+  failed: list[BaseException] = []
+
+  def work() -> None:
+    try:
+      app, engine = load()
+    except BaseException as e:
+      failed.append(e)
+      server.should_exit = True
+      return
+    opening.open(app)
+    try:
+      engine.warm_up()
+    except Exception:
+      _LOG.exception('warming up failed')
+
+  threading.Thread(target=work, daemon=True).start()
   server.run(sockets=[sock])
+  if failed:
+    raise failed[0]
 
 
 def make_server(
@@ -89,13 +113,6 @@ def make_server(
     timeout_graceful_shutdown=5,
   )
   return uvicorn.Server(config)
-
-
-def _warm_up(engine: engine_lib.Engine) -> None:
-  try:
-    engine.warm_up()
-  except Exception:
-    _LOG.exception('warming up failed')
 
 
 class _Protocol(h11_impl.H11Protocol):

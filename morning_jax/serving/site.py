@@ -27,6 +27,19 @@ _TITLES = {
 }
 
 
+def static_files() -> dict[str, tuple[str, bytes]]:
+  """Reads the files of all pages: name -> media type, content."""
+  return {
+    path.name: (mimetypes.guess_type(path.name)[0] or '', path.read_bytes())
+    for path in sorted((_FOLDER / 'static').iterdir())
+  }
+
+
+def opening_page() -> bytes:
+  """Reads the page that is shown until there is an engine."""
+  return (_FOLDER / 'templates' / 'opening.html').read_bytes()
+
+
 def address(path: str, **parameters: Any) -> str:
   """Returns an address of this server; lists become repeated parameters."""
   text = urllib.parse.urlencode(
@@ -51,10 +64,7 @@ class Site:
     self.engine = engine
     self.settings = settings
     # Read once: no name that a client sends is ever looked for on a disk.
-    self.files = {
-      path.name: (mimetypes.guess_type(path.name)[0] or '', path.read_bytes())
-      for path in sorted((_FOLDER / 'static').iterdir())
-    }
+    self.files = static_files()
     version = hashlib.sha256(
       b''.join(content for _, content in self.files.values())
     ).hexdigest()[:12]

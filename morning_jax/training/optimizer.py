@@ -135,8 +135,8 @@ def _rates_of_block(schedule: optax.Schedule, index: int) -> np.ndarray:
   # Counted so that a block at the end of what 32 bits hold does not overflow.
   steps = np.arange(index * _RATES, (index + 1) * _RATES)
   steps = np.minimum(steps, _MOST_STEPS).astype(np.int32)
-  rates = jnp.asarray(jax.vmap(schedule)(steps), jnp.float32)
-  return np.broadcast_to(np.asarray(rates), steps.shape)
+  rates = jax.jit(jax.vmap(schedule))(steps)
+  return np.broadcast_to(np.asarray(rates, np.float32), steps.shape)
 
 
 @dataclasses.dataclass(frozen=True)

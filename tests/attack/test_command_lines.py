@@ -242,6 +242,15 @@ _GRAMMARS = {
     },
     codes=(2,),
   ),
+  'convert_weights': Grammar(
+    ['--weights={file}', '--output=w.safetensors'],
+    {
+      'weights': [*_NO_TEXT, *bad('nowhere', '{here}', '{file}', '{fifo}')],
+      'output': [*_NO_OUTPUT, *bad('w.pth', 'w')],
+      **_EVERYWHERE,
+    },
+    codes=(2,),
+  ),
   'benchmark': Grammar(
     ['--quick', '--peers=none'],
     {

@@ -14,12 +14,13 @@ COUNTS = {
   'paper': 2,
   'encoding': 2,
   'ranking': 1,
+  'recommending': 2,
   'checkpoint': 3,
   'startup': 2,
   'scaling': 3,
   'serving': 4,
 }
-_FAST = ('encoding', 'ranking', 'checkpoint')
+_FAST = ('encoding', 'ranking', 'recommending', 'checkpoint')
 
 
 @pytest.mark.parametrize(

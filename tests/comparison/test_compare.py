@@ -30,6 +30,7 @@ def compared(world, tmp_path_factory):
   return folder, found
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_files(world, compared, tmp_path, capsys):
   folder, _ = compared
   compare.compare(world, setups.recipes(), setups.OPTIONS, tmp_path)

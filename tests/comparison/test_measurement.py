@@ -2,8 +2,8 @@
 
 from morning_jax.comparison import folds as folds_lib
 from morning_jax.comparison import measurement
-from morning_jax.comparison import pool
 from morning_jax.comparison import sources
+from morning_jax.core import pool
 from tests.comparison import imported_modules
 from tests.comparison import setups
 
@@ -38,8 +38,9 @@ def test_a_changed_module_that_measures_changes_the_digest(
 
 def test_what_draws_tables_is_no_part_of_a_measurement():
   modules = set(sources.closure(measurement.__name__))
-  for name in ('tables', 'plots', 'statistics', 'report', 'protocol', 'pool'):
+  for name in ('tables', 'plots', 'statistics', 'report', 'protocol'):
     assert f'morning_jax.comparison.{name}' not in modules
+  assert 'morning_jax.core.pool' not in modules
   rooms = {m.split('.')[1] for m in modules if '.' in m}
   assert {'core', 'data', 'losses', 'model', 'training', 'evaluation'} <= rooms
   assert not {'benchmarks', 'recommend', 'serving'} & rooms

@@ -32,7 +32,7 @@ for folder in sys.argv[1:]:
   influencers = dict(np.load(folder / 'influencer.npz'))
   np.save(folder / 'scores.npy', score(model, brands, influencers))
 """
-RECIPES = ('default', 'paper', 'gat')
+RECIPES = ('default', 'gat', 'variant paper', 'variant release')
 
 
 def inputs_of(trained, dataset, rows):

@@ -147,7 +147,8 @@ def test_overrides_may_stand_before_the_configuration(bundle, tmp_path):
 
 
 @pytest.mark.parametrize(
-  'module', ['train', 'evaluate', 'compare', 'import_release']
+  'module',
+  ['train', 'evaluate', 'compare', 'import_release', 'convert_weights'],
 )
 def test_help_has_an_example(module):
   done = runs.launch('--help', module=module)

@@ -139,6 +139,7 @@ def test_two_processes_are_one(together, bundle, tmp_path, devices):
   assert len(history.read(workdir)) == len(history.read(tmp_path)) == 4
 
 
+@pytest.mark.slow
 def test_a_stopped_then_a_killed_worker_leave_the_same_bits(
   together, bundle, tmp_path
 ):

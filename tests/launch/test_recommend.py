@@ -5,6 +5,8 @@ import io
 import itertools
 import json
 import shutil
+import subprocess
+import time
 
 import numpy as np
 import openpyxl
@@ -13,6 +15,7 @@ import pytest
 from morning_jax.data.bundle import bundle as bundle_lib
 from tests import runs
 from tests.attack import forked
+from tests.launch import test_distributed
 
 pytestmark = pytest.mark.xdist_group('launch.recommend')
 _number = itertools.count()
@@ -158,6 +161,13 @@ def test_mistakes_that_a_catalogue_finds(ask, args, message):
   [
     ((), 'name one of --brand, --brand_file'),
     (('--brand=a', '--influencer=b'), 'not --brand and --influencer'),
+    (('--all_brands', '--brand=b'), 'not --brand and --all_brands'),
+    (('--all_brands', '--output=a'), 'with --format=csv, json, xlsx'),
+    (('--all_brands', '--format=csv'), '--all_brands writes a file: --output'),
+    (
+      ('--all_brands', '--format=csv', '--output=a', '--budget=1'),
+      '--budget says nothing of an answer to --all_brands',
+    ),
     (
       ('--similar_to=a', '--followers_to=0'),
       '--followers_to says nothing of an answer to --similar_to',
@@ -177,6 +187,72 @@ def test_mistakes_of_the_command_line(ask, args, message):
   assert done.code == 2 and done.stdout == ''
   (line,) = runs.error_lines(done.stderr)
   assert message in line and len(line) <= 300
+
+
+def all_brands(workdir, file):
+  return [
+    f'--workdir={workdir}', '--all_brands', '--top_k=4', '--format=csv',
+    f'--output={file}',
+  ]  # fmt: skip
+
+
+def rows_of(file):
+  text = file.read_bytes().decode('utf-8-sig')
+  return list(csv.DictReader(io.StringIO(text, newline='')))
+
+
+def test_all_brands_by_two_processes_are_those_of_one(ask, workdir, tmp_path):
+  done = ask(*all_brands(workdir, tmp_path / 'one.csv'))
+  assert done.code == 0, done.stderr
+  assert (
+    done.stdout == f'written to {tmp_path}/one.csv: 192 rows of 48 brands\n'
+  )
+  assert 'ranking: 100%' in done.stderr and 'brands/s' in done.stderr
+  first, second = test_distributed.ends(
+    test_distributed.start_two(
+      *all_brands(workdir, tmp_path / 'two.csv'), module='recommend'
+    )
+  )
+  assert first[0] == second[0] == 0, (first[2], second[2])
+  assert 'written to' in first[1] and 'written to' not in second[1]
+  assert sorted(p.name for p in tmp_path.iterdir()) == ['one.csv', 'two.csv']
+  one, two = rows_of(tmp_path / 'one.csv'), rows_of(tmp_path / 'two.csv')
+  assert len(one) == len(two) == 192
+  for a, b in zip(one, two, strict=True):
+    for name in ('brand', 'rank', 'place', 'influencer', 'how sure', 'lacks'):
+      assert b[name] == a[name]
+    assert float(b['score']) == pytest.approx(float(a['score']), abs=1e-3)
+
+
+@pytest.mark.slow
+def test_all_brands_killed_and_run_again_write_the_same_bytes(
+  ask, workdir, tmp_path
+):
+  file, folder = tmp_path / 'all.csv', tmp_path / 'all.csv.parts'
+  process = subprocess.Popen(
+    runs.command(*all_brands(workdir, file), module='recommend'),
+    env=runs.environment(), cwd=runs.ROOT,
+  )  # fmt: skip
+  while process.poll() is None and not (folder / 'job.json').exists():
+    time.sleep(0.002)
+  process.kill()
+  process.wait()
+  assert not file.exists()
+  note = (folder / 'job.json').read_text()
+  assert ask(*all_brands(workdir, file)).code == 0
+  assert not folder.exists()
+  resumed = file.read_bytes()
+  assert json.loads(note)['date'] in resumed.decode()
+  folder.mkdir()
+  (folder / 'job.json').write_text(note)
+  assert ask(*all_brands(workdir, file)).code == 0
+  assert file.read_bytes() == resumed
+  folder.mkdir()
+  (folder / 'job.json').write_text(note.replace('"top_k": 4', '"top_k": 5'))
+  done = ask(*all_brands(workdir, file))
+  (line,) = runs.error_lines(done.stderr)
+  assert done.code == 2 and 'with another top_k;' in line and len(line) <= 300
+  assert file.read_bytes() == resumed
 
 
 @pytest.mark.slow

@@ -4,6 +4,8 @@ import json
 import re
 import signal
 import subprocess
+import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -33,6 +35,17 @@ def test_mistakes_end_in_one_line(tmp_path, line):
 
 
 @pytest.mark.slow
+def test_what_is_found_wrong_later_ends_in_one_line_too(tmp_path):
+  config = runs.config(runs.write_bundle(tmp_path / 'small'))
+  runs.run(config, tmp_path / 'run')
+  (tmp_path / 'small' / 'accounts.csv').write_text('account_id,role\n')
+  ended = runs.launch(f'--workdir={tmp_path}/run', '--port=0', module='serve')
+  assert ended.returncode == 2
+  (error,) = runs.error_lines(ended.stderr)
+  assert 'accounts.csv' in error and len(error) <= 300
+
+
+@pytest.mark.slow
 def test_a_trained_model_is_served(tmp_path):
   config = runs.config(runs.write_bundle(tmp_path / 'small'))
   runs.run(config, tmp_path / 'run')
@@ -59,6 +72,14 @@ def test_a_trained_model_is_served(tmp_path):
       with urllib.request.urlopen(address + path) as answer:
         return json.load(answer)
 
+    deadline = time.monotonic() + runs.PATIENCE
+    while time.monotonic() < deadline:
+      try:
+        ask('health/ready')
+        break
+      except urllib.error.HTTPError as e:
+        assert e.code == 503 and json.load(e)['error']['code'] == 'not_ready'
+        time.sleep(0.1)
     metrics = json.loads((tmp_path / 'run' / 'metrics.json').read_text())
     model = ask('api/v1/model')
     assert model['metrics']['test']['auc'] == metrics['test']['auc']

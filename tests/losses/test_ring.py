@@ -239,6 +239,7 @@ def test_a_known_positive_on_another_device_gets_no_push():
   assert push[0, 5] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('unroll', [3])
 def test_unrolling_changes_nothing(unroll):
   batch = make_batch(16, seed=3)
@@ -250,6 +251,7 @@ def test_unrolling_changes_nothing(unroll):
   )
 
 
+@pytest.mark.slow
 def test_bfloat16_rounds_factors_and_nothing_else():
   batch = make_batch(32, seed=4)
   options = {'hinge_weight': 0.7, 'temperature': 1.0}

@@ -34,6 +34,12 @@ _LEARNED = {
   'model__attribute__start': 'learned',
   'model__attribute__dimensions': 16,
 }
+# As the command trains them, but for the widths.
+_NARROW = {
+  'model__image_widths': (24, 20, 20, 12),
+  'model__text_widths': (16, 12),
+  'model__attribute_widths': (24, 12),
+}
 RECIPES: dict[str, dict[str, Any]] = {
   'default': {'model__attribute__encoder': 'embedding'},
   'lookup': {'model__attribute__encoder': 'lookup'},
@@ -48,6 +54,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     'model__co_attention': 'release',
     'model__attribute__encoder': 'embedding',
   },
+  'variant paper': {'variant': 'paper', **_NARROW},
+  'variant release': {'variant': 'release', **_NARROW},
   'gcn': {'model__attribute__encoder': 'gcn', **_LEARNED},
   'gat': {'model__attribute__encoder': 'gat', **_LEARNED},
   'text alone': {
@@ -61,10 +69,11 @@ def untrained(
   dataset: accounts_lib.Dataset, recipe: str
 ) -> trained_model.Trained:
   """A model as it is initialised, its parameters shaken so that none is 0."""
-  c = config_lib.get_config('smoke')
+  changes = dict(RECIPES[recipe])
+  c = config_lib.get_config(changes.pop('variant', 'smoke'))
   with c.unlocked():
     c.update_from_flattened_dict(
-      {k.replace('__', '.'): v for k, v in RECIPES[recipe].items()}
+      {k.replace('__', '.'): v for k, v in changes.items()}
     )
   spec, _ = dataset_lib.resolve_inputs(dataset, c.model)
   split = splits.select(dataset, 'train')

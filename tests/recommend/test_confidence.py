@@ -118,3 +118,15 @@ def test_bands_stand_beside_what_happened_to_other_brands(catalogue, bands):
   # Nine test brands, eight validation brands, less those that lack something.
   assert happened[0].brands != said.brands or happened != bands.bands
   assert confidence.table(catalogue, 'nothing') == ''
+
+
+@pytest.mark.parametrize('values', [3, 40, 10**6])
+def test_who_is_among_the_first_is_found_without_sorting(values):
+  score_M = np.random.default_rng(values).integers(0, values, 300)
+  score_M = score_M.astype(np.float32)
+  place_M = confidence.places(score_M)
+  lasts = [1, 3, 30, 299, 300]
+  for last, within_M in zip(
+    lasts, confidence.upto(score_M, lasts), strict=True
+  ):
+    np.testing.assert_array_equal(within_M, place_M <= last)

@@ -145,6 +145,29 @@ def test_no_row_comes_twice_where_scores_overflow(search):
   assert found.scores.tolist() == [[18, -np.inf, -np.inf]]
 
 
+@pytest.mark.parametrize('block_rows', [7, 64, None])
+@pytest.mark.parametrize('search', SEARCHES)
+def test_rows_that_a_brand_skips_are_not_found(search, block_rows):
+  brand, catalogue = whole_numbers(6, 0), whole_numbers(100, 1)
+  rng = np.random.default_rng(2)
+  skip = rng.integers(-1, 100, (6, 40)).astype(np.int32)
+  found = SEARCHES[search](
+    brand, catalogue, k=13, skip_BxP=skip, block_rows=block_rows
+  )
+  score = brand.astype(np.float64) @ catalogue.astype(np.float64).T
+  for row, left_out in zip(score, skip, strict=True):
+    row[left_out[left_out >= 0]] = -np.inf
+  rows = np.argsort(-score, axis=1, kind='stable')[:, :13]
+  np.testing.assert_array_equal(found.rows, rows)
+
+
+@pytest.mark.parametrize('search', SEARCHES)
+def test_large_blocks_are_searched_by_groups(search):
+  brand, catalogue = whole_numbers(3, 0, 12), whole_numbers(5000, 1, 12)
+  found = SEARCHES[search](brand, catalogue, k=5, block_rows=1100)
+  assert_same(found, slow(brand, catalogue, 5))
+
+
 def test_wrong_sizes_are_named():
   brand, catalogue = whole_numbers(2, 0), whole_numbers(9, 1)
   with pytest.raises(ValueError, match='last dimension'):

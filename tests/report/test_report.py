@@ -1,19 +1,23 @@
 """The report: its figures are those of the evaluation, its page is offline."""
 
+import dataclasses
 from html import parser
 import re
 
 import pytest
+import yaml
 
 from morning_jax.core import errors
 from morning_jax.evaluation import evaluate
 from morning_jax.recommend import catalogue as catalogue_lib
+from morning_jax.report import ablations
 from morning_jax.report import contents as contents_lib
 from morning_jax.report import measures
 from morning_jax.report import page
 from morning_jax.report import svg
 from tests import runs
 from tests.recommend import models
+from tests.report import comparisons
 
 HOSTILE = '<script>alert(1)</script>'
 
@@ -124,13 +128,89 @@ def test_names_of_strangers_are_text(workdir):
 def test_the_cards_are_filled_in(contents):
   found = page.render(contents)
   card = found['model_card.md']
-  assert card.startswith('---\nlibrary_name: morning_jax\n')
+  assert card.startswith('---\nlicense: "unknown"\nlibrary_name: morning_jax\n')
   value = contents.quality.metrics['map'].value
   assert f'| MAP | {value:.4f} | ' in card
   assert f'            value: {value:.4f}\n' in card
   assert contents.fingerprint in found['data_card.md']
   for text in found.values():
     assert 'None' not in text and '{{' not in text
+
+
+def head_of(card):
+  _, head, body = card.split('---\n', 2)
+  return yaml.safe_load(head), body
+
+
+HOSTILE_NAMES = (
+  'a: b # c',
+  '"\n---\nlicense: mit',
+  '- [x](http://evil.example) | <script>alert(1)</script> `',
+  '12345678901234e7',
+  'null',
+  "it's {{ 7 * 7 }} {% raw %}",
+)
+
+
+@pytest.mark.parametrize('name', HOSTILE_NAMES)
+def test_no_name_breaks_a_card(contents, name):
+  changed = dataclasses.replace(
+    contents,
+    license=name,
+    fingerprint=name,
+    data=(('name', name), *contents.data[1:]),
+    quality=dataclasses.replace(
+      contents.quality,
+      categories={name: next(iter(contents.quality.categories.values()))},
+    ),
+  )
+  found = page.render(changed)
+  head, body = head_of(found['model_card.md'])
+  assert head['license'] == name and head['library_name'] == 'morning_jax'
+  (result,) = head['model-index'][0]['results']
+  assert result['dataset']['name'] == name[:16]
+  assert {m['type'] for m in result['metrics']} <= {
+    m.replace('@', '_at_') for m in contents.titles
+  }
+  for text in (body, found['data_card.md']):
+    shown = [line for line in text.splitlines() if line.startswith('- name: ')]
+    assert shown == [f'- name: {page.plain(name)}']
+    assert '<script>' not in text and '](http://' not in text
+    assert '49' not in shown[0]
+  assert f'\n| {page.plain(name)} | ' in found['data_card.md']
+  assert '|' not in page.plain(name).replace('\\|', '')
+  assert '\n' not in page.plain(name)
+
+
+def test_a_comparison_is_shown_where_there_is_one(
+  workdir, catalogue, contents, tmp_path
+):
+  before = page.render(contents)
+  assert 'without its parts' not in ''.join(before.values())
+  compared = ablations.read(
+    comparisons.write(tmp_path), data_fingerprint='another'
+  )
+  found = page.render(dataclasses.replace(contents, comparison=compared))
+  text = found[page.PAGE]
+  section = text.split('without its parts</h2>')[1].split('<h2>')[0]
+  assert '&lt;b&gt;content&lt;/b&gt; only' in section
+  assert '-0.050 (-0.080 to +0.010)' in section
+  assert 'is of other data than the rest' in section
+  assert section.index('MORNING</text>') < section.index('only</text>')
+  assert '| MORNING | 0.3000 | 0.3000 | 0.3000 |' in found['model_card.md']
+  assert '&lt;b&gt;content&lt;/b&gt; only | 0.2500 |' in found['model_card.md']
+
+
+def test_validation_brands_are_said_to_be_no_others(contents):
+  quality = dataclasses.replace(contents.quality, split='valid')
+  changed = page.render(dataclasses.replace(contents, quality=quality))
+  for before, after in zip(
+    page.render(contents).values(), changed.values(), strict=True
+  ):
+    if 'none of them trained on' in after or '<h2>' in after:
+      assert 'chosen by these very brands' not in before
+      assert 'chosen by these very brands' in after
+      assert f'{quality.num_brands} validation brands' in after
 
 
 def test_unknown_brands_and_folders_that_are_there(

@@ -1,5 +1,6 @@
 """Pages say what is true, without a script."""
 
+import dataclasses
 import html
 import re
 
@@ -7,6 +8,7 @@ import pytest
 
 from morning_jax.recommend import filters as filters_lib
 from morning_jax.recommend import recommend
+from morning_jax.serving import engine as engine_lib
 from morning_jax.serving import settings as settings_lib
 from tests import runs
 from tests.recommend import models
@@ -111,6 +113,36 @@ def test_a_shortlist_is_chosen_within_a_budget(ask, brand):
   assert 'Your shortlist is empty' in answer.text
 
 
+def test_the_model_card_is_a_file_that_names_nobody(ask, catalogue):
+  answer = ask.get('/model-card')
+  assert answer.headers['content-type'].startswith('text/markdown')
+  assert 'filename="model_card.md"' in answer.headers['content-disposition']
+  assert answer.text.startswith('---\nlicense: ')
+  assert catalogue.bundle_fingerprint[:16] in answer.text
+  assert '## Intended use and limits' in answer.text
+  assert 'secret' not in answer.text  # the bundle's folder
+  for name in catalogue.influencers.ids_N[:50].tolist():
+    assert name not in answer.text
+
+
+def test_a_model_of_which_nothing_was_held_out_has_no_card(catalogue):
+  splits = catalogue.dataset.accounts.splits.copy()
+  splits[splits != ''] = 'train'
+  dataset = models.change(catalogue.dataset, splits=splits)
+  engine = engine_lib.Engine(dataclasses.replace(catalogue, dataset=dataset))
+  ask = clients.client(engine, settings_lib.Settings())
+  assert '/model-card' not in ask.get('/about').text
+  answer = ask.get('/model-card')
+  assert answer.status_code == 404 and 'no brand was held out' in answer.text
+  assert 'secret' not in answer.text
+
+
+def test_a_new_brand_s_posts_have_a_place(ask):
+  text = html.unescape(ask.get('/new-brand').text)
+  assert 'From captions and pictures' in text
+  assert "pip install 'morning_jax[prepare]'" in text
+
+
 def test_a_new_brand_is_ranked_by_what_is_ticked(ask, catalogue):
   answer = ask.get('/new-brand', params={'topic': [1, 4]})
   assert 'Who would suit' in answer.text
@@ -137,6 +169,9 @@ def test_other_pages(ask, metrics):
   about = ask.get('/about').text
   assert f'{metrics["test"]["recall@10"]:.0%}' in about
   assert f'Put to the test on {metrics["test"]["num_brands"]} brands' in about
+  for address in ('#limits', '/model-card', '/privacy'):
+    assert f'href="{address}"' in about
+  assert 'id="limits"' in about
   privacy = ask.get('/privacy').text
   assert 'a@b.example' in privacy
   reference = ask.get('/api').text

@@ -112,6 +112,7 @@ def test_evaluation_is_not_of_fresh_weights(finished, bundle, tmp_path):
   del workdir
 
 
+@pytest.mark.slow
 def test_the_last_step_is_saved_once_between_periods(bundle, tmp_path):
   # 4 epochs; an evaluation every 1.5 of them.
   c = runs.config(bundle, evaluation__every_epochs=1.5)
@@ -141,6 +142,7 @@ def test_more_epochs_go_on_from_the_end(finished, bundle, tmp_path):
   assert more.step == outcome.step // 4 * 5
 
 
+@pytest.mark.slow
 def test_metrics_of_an_earlier_end_are_not_those_of_a_later_one(
   finished, bundle, tmp_path, monkeypatch
 ):
@@ -390,6 +392,7 @@ def test_sigterm_saves_exits_with_0_and_resumes(
   runs.assert_bit_equal(uninterrupted, workdir)
 
 
+@pytest.mark.slow
 def test_a_second_run_in_a_folder_is_refused(bundle, uninterrupted, tmp_path):
   workdir = tmp_path / 'shared'
   command = runs.command(*_flags(bundle, workdir))

@@ -17,11 +17,14 @@ _REQUIRED = ('account_id', 'role', 'category', 'split')
 _OPTIONAL = ('found_under_category', 'followers', 'biography')
 
 
-def read_accounts(folder: pathlib.Path) -> accounts_lib.Accounts:
+def read_accounts(
+  folder: pathlib.Path, *, both_roles: bool = True
+) -> accounts_lib.Accounts:
   """Reads who the rows of the data set are.
 
   Args:
     folder: the bundle's folder.
+    both_roles: whether there must be a brand and an influencer.
 
   Returns:
     The A accounts, in the order of the file.
@@ -62,7 +65,7 @@ def read_accounts(folder: pathlib.Path) -> accounts_lib.Accounts:
       errors.in_file(path, 'no accounts; the bundle is empty')
     )
   for role_id, role_name in enumerate(accounts_lib.ROLES):
-    if role_id not in roles:
+    if both_roles and role_id not in roles:
       raise layout.BundleError(
         errors.in_file(path, f'there is no {role_name} among the accounts')
       )

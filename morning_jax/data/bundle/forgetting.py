@@ -36,6 +36,7 @@ _IMPERSONAL = (
   layout.GRAPH,
   layout.FEATURE_NAMES,
   'attribute_vectors.txt',
+  'fitted',  # what launch.prepare learned
 )
 _Named = Callable[[dict[str, str]], bool]
 

@@ -185,6 +185,7 @@ def test_a_resumed_run_gives_the_same_bits(bundle, place, tmp_path, changes):
   ).read_text()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_may_change_the_placement(bundle, place, tmp_path):
   # A rate that does not know how long the run will be.
   changes = {**SMALL, 'optimizer__schedule': 'constant'}
@@ -241,6 +242,7 @@ def test_a_dispatch_is_as_long_as_memory_allows(bundle, place, tmp_path):
   run.stream.close()
 
 
+@pytest.mark.slow
 def test_both_placements_evaluate_at_the_same_steps(bundle, place, tmp_path):
   # 19 steps an epoch, of which one dispatch of the stream holds a part.
   changes = {

@@ -1,4 +1,4 @@
-"""A worker of `pool.run`: `python -m morning_jax.comparison.pool_worker`.
+"""A worker of `pool.run`: `python -m morning_jax.core.pool_worker`.
 
 It ends without a word when the process that started it closes its ends of the
 pipes, or ends itself, whatever the worker does at that time. Nothing heavy is

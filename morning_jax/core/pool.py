@@ -19,7 +19,7 @@ import subprocess
 import sys
 from typing import Any, TypeVar
 
-from morning_jax.comparison import pool_worker
+from morning_jax.core import pool_worker
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from morning_jax.comparison import pool
-from morning_jax.comparison import pool_worker
+from morning_jax.core import pool
+from morning_jax.core import pool_worker
 
 # Workers import this module: nothing heavy may be imported here.
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -1,0 +1,1 @@
+"""From posts to a bundle: texts, pictures, biographies and audiences."""

@@ -1,0 +1,1 @@
+"""Attributes of accounts from the nouns of their biographies."""

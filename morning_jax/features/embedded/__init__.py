@@ -1,0 +1,1 @@
+"""The embedded world as posts: captions, pictures, followers."""

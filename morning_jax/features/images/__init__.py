@@ -1,0 +1,1 @@
+"""From pictures to classes: decoding, encoders, weights, aggregation."""

@@ -1,0 +1,1 @@
+"""What others' programs saved, brought into the form of a raw folder."""

@@ -1,0 +1,1 @@
+"""The raw folder: accounts, their posts and who follows them."""

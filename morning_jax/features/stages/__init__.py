@@ -1,0 +1,1 @@
+"""Work by shards: stored results, and what runs the shards."""

@@ -1,0 +1,1 @@
+"""Captions: from texts to counts of words."""

@@ -1,0 +1,76 @@
+"""The best of rows of scores, on device; of equal scores the first comes first.
+
+A selection sorts, which costs more a score than it takes to find a maximum. So
+scores are put into groups that lie side by side, and of them only the k groups
+with the highest maxima are sorted. Exact, ties included: before a score that is
+in none of these groups come k others, the maxima of the groups.
+"""
+
+from __future__ import annotations
+
+import jax
+from jax import numpy as jnp
+
+
+def group_size(count: int, k: int) -> int:
+  """Returns how many scores a group has: a power of two that divides `count`.
+
+  Args:
+    count: scores of a row.
+    k: how many of them are wanted.
+
+  Returns:
+    The size by which the groups' maxima and the scores of k groups are about as
+    many; 1 where sorting all of them is as cheap.
+  """
+  size = 1
+  while count % (2 * size) == 0 and count // size > 2 * k * size:
+    size *= 2
+  return size
+
+
+def best(score_BxM: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
+  """Finds the k highest scores of each row.
+
+  Args:
+    score_BxM: scores without NaN, and with one zero (no -0).
+    k: how many, at most M.
+
+  Returns:
+    Scores [B, k], highest first, and their columns int32 [B, k]; of equal
+    scores the lower column first.
+  """
+  num_rows, count = score_BxM.shape
+  size = group_size(count, k)
+  if size == 1:
+    return jax.lax.top_k(score_BxM, k)
+  score_BxGxS = score_BxM.reshape(num_rows, count // size, size)
+  _, group_Bxk = jax.lax.top_k(score_BxGxS.max(axis=2), k)
+  group_Bxk = jnp.sort(group_Bxk, axis=1)  # lower columns first
+  few_BxF = jnp.take_along_axis(
+    score_BxGxS, group_Bxk[:, :, None], axis=1
+  ).reshape(num_rows, k * size)
+  found, place_Bxk = jax.lax.top_k(few_BxF, k)
+  group_Bxk = jnp.take_along_axis(group_Bxk, place_Bxk // size, axis=1)
+  return found, group_Bxk * size + place_Bxk % size
+
+
+def without(
+  score_BxM: jax.Array, skip_BxP: jax.Array, first: jax.Array
+) -> jax.Array:
+  """Returns scores in which some rows of the catalogue can't be found.
+
+  Args:
+    score_BxM: scores of consecutive rows of a catalogue.
+    skip_BxP: for each brand, rows that are left out; -1 for none.
+    first: the row of the first column.
+
+  Returns:
+    The scores, -inf where a row is left out.
+  """
+  count = score_BxM.shape[1]
+  column_BxP = skip_BxP - first
+  # A negative column would count from the end.
+  column_BxP = jnp.where(column_BxP < 0, count, column_BxP)
+  brand_Bx1 = jnp.arange(len(score_BxM))[:, None]
+  return score_BxM.at[brand_Bx1, column_BxP].set(-jnp.inf, mode='drop')
