@@ -20,7 +20,6 @@ import ml_collections
 from morning_jax.comparison import measurement
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
-from morning_jax.core import plugins
 from morning_jax.core import pool
 from morning_jax.evaluation import metrics as metrics_lib
 
@@ -66,7 +65,6 @@ def _in_worker(
   dataset: accounts_lib.Dataset,
   recipes: Mapping[str, Mapping[str, Any]],
 ) -> Outcome:
-  plugins.load()  # once: this process lives on
   configs = {k: ml_collections.ConfigDict(v) for k, v in recipes.items()}
   return _timed(trial, dataset, configs)
 

@@ -24,6 +24,9 @@ from morning_jax.core import plugins
 from morning_jax.data import splits
 from morning_jax.data.bundle import bundle
 from morning_jax.data.bundle import forgetting
+from morning_jax.features.images import encoders
+from morning_jax.features.images import options as image_options
+from morning_jax.features.importers import writing as importing
 from morning_jax.losses import negative_sampling
 from morning_jax.model import factory
 from morning_jax.training import config_check
@@ -31,7 +34,9 @@ from morning_jax.training import loss_table
 from tests import runs
 from tests.docs import pages
 
-PAGES = ('perspective', 'modality', 'loss', 'encoder', 'method')
+TRAINING = ('perspective', 'modality', 'loss', 'encoder', 'method')
+PREPARING = ('importer', 'image-encoder')
+PAGES = (*TRAINING, *PREPARING)
 
 
 def code_of(page: str) -> str:
@@ -49,6 +54,8 @@ def tables(monkeypatch):
     (loss_table, 'LOSSES'),
     (factory, 'ENCODERS'),
     (registry, 'METHODS'),
+    (importing, 'IMPORTERS'),
+    (encoders, '_ENCODERS'),
   ):
     value = getattr(module, name)
     if isinstance(value, dict):
@@ -186,6 +193,37 @@ def test_a_method_is_a_row_of_the_table(tables):
   assert names['unavailable'](bare) == 'the data has no content_text'
 
 
+def test_an_importer_writes_a_raw_folder(tables, tmp_path):
+  with pytest.raises(errors.UserError, match='no such importer; there are ap'):
+    importing.reader('spreadsheet')
+  add('importer')
+  source = tmp_path / 'posts.csv'
+  source.write_text(
+    'account,id,time,text,paid_by\n'
+    'ann,1,2026-01-02T03:04:05,a new shoe,acme\n'
+    'acme,2,2026-01-03T03:04:05,our shoe,\n'
+  )
+  summary = importing.write(
+    importing.reader('spreadsheet')(source, None),
+    tmp_path / 'raw',
+    importing.Tables(),
+  )
+  assert summary.posts == 2
+  assert 'acme,ann' in (tmp_path / 'raw' / 'interactions.csv').read_text()
+
+
+def test_an_image_encoder_is_loaded_by_its_name(tables):
+  add('image-encoder')
+  options = dataclasses.replace(image_options.ImageOptions(), encoder='colours')
+  encoder = encoders.load(options)
+  pixels = np.zeros((2, 1, 32, 32, 3), np.uint8)
+  pixels[0, ..., 0] = 200  # red alone
+  pixels[1, ..., 1:] = 100  # green and blue alike
+  np.testing.assert_allclose(
+    encoder.apply(encoder.params, pixels), [[1, 0, 0], [0, 0.5, 0.5]]
+  )
+
+
 @pytest.mark.parametrize('page', PAGES)
 def test_nothing_is_added_twice(page, tables):
   add(page)
@@ -240,7 +278,7 @@ def test_what_can_not_be_added_changes_nothing(call, said, tables):
 
 @pytest.mark.slow
 def test_commands_and_their_workers_load_what_is_named(tmp_path, monkeypatch):
-  for page in PAGES:
+  for page in TRAINING:
     (tmp_path / f'my_{page}.py').write_text(code_of(page))
   dataset = world_with('product_image', 8)
   sound = world_with('content_sound', 16).features['content_sound']
@@ -249,7 +287,7 @@ def test_commands_and_their_workers_load_what_is_named(tmp_path, monkeypatch):
   for name in ('product_image', 'content_sound'):
     np.save(tmp_path / 'b' / f'{name}.npy', features[name])
   monkeypatch.setenv('PYTHONPATH', str(tmp_path))
-  monkeypatch.setenv(plugins.VARIABLE, ','.join(f'my_{p}' for p in PAGES))
+  monkeypatch.setenv(plugins.VARIABLE, ','.join(f'my_{p}' for p in TRAINING))
   done = runs.launch(
     '--config=configs/morning.py:smoke',
     f'--config.data.bundle={tmp_path / "b"}',
