@@ -78,8 +78,9 @@ def built(tmp_path_factory) -> dict[str, pathlib.Path]:
     [
       sys.executable,
       '-c',
-      'import sys; from setuptools import build_meta as b;'
-      'b.build_sdist(sys.argv[1]); b.build_wheel(sys.argv[1])',
+      # The hooks change sys.argv.
+      'import sys; from setuptools import build_meta as b; out = sys.argv[1];'
+      'b.build_sdist(out); b.build_wheel(out)',
       str(out),
     ],
     cwd=copy,

@@ -209,7 +209,9 @@ def test_an_importer_writes_a_raw_folder(tables, tmp_path):
     importing.Tables(),
   )
   assert summary.posts == 2
-  assert 'acme,ann' in (tmp_path / 'raw' / 'interactions.csv').read_text()
+  accounts = (tmp_path / 'raw' / 'accounts.csv').read_text()
+  assert 'acme,brand' in accounts and 'ann,influencer' in accounts
+  assert 'a new shoe' in (tmp_path / 'raw' / 'posts.jsonl').read_text()
 
 
 def test_an_image_encoder_is_loaded_by_its_name(tables):
