@@ -210,7 +210,7 @@ def test_an_importer_writes_a_raw_folder(tables, tmp_path):
   )
   assert summary.posts == 2
   accounts = (tmp_path / 'raw' / 'accounts.csv').read_text()
-  assert 'acme,brand' in accounts and 'ann,influencer' in accounts
+  assert '"acme","brand"' in accounts and '"ann","influencer"' in accounts
   assert 'a new shoe' in (tmp_path / 'raw' / 'posts.jsonl').read_text()
 
 
