@@ -40,6 +40,7 @@ from launch import supervised
 from launch import system_errors
 from morning_jax.core import errors
 from morning_jax.core import files
+from morning_jax.core import plugins
 
 MISTAKE = 2
 TRY_AGAIN = 75
@@ -149,6 +150,7 @@ def _parse_flags(argv: list[str], *, arguments: int = 0) -> list[str]:
   try:
     for word in argv:
       _check_word(word)
+    plugins.load()
     if 'config' in flags.FLAGS and not asks_for_help:
       argv = config_file.complete(argv)
     rest = flags.FLAGS(argv)

@@ -55,6 +55,7 @@ def complete(argv: list[str]) -> list[str]:
       path = value if equals else next(words, '')
     else:
       rest.append(word)
+  path = _installed(path)
   fields = flat(_load(path))
   if path.partition(':')[0] != DEFAULT:
     _check_complete(path, fields)
@@ -62,6 +63,19 @@ def complete(argv: list[str]) -> list[str]:
   for word in rest:
     _check_name(word, fields)
   return [argv[0], f'--config={path}', *rest]
+
+
+def _installed(path: str) -> str:
+  """Takes `configs/NAME.py` as it was installed, where there is none here."""
+  file, colon, variant = path.partition(':')
+  beside = pathlib.Path(DEFAULT).with_name(pathlib.PurePath(file).name)
+  if (
+    str(pathlib.PurePath(file).parent) == beside.parent.name
+    and not pathlib.Path(file).exists()
+    and beside.is_file()
+  ):
+    return f'{beside}{colon}{variant}'
+  return path
 
 
 def _load(path: str) -> Mapping[str, Any]:

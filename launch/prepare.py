@@ -93,11 +93,12 @@ _BEAM = flags.DEFINE_multi_string(
   'Of --runner: an option of Beam, as often as needed. Example:'
   ' --beam=--direct_num_workers=2',
 )
-_IMPORT = flags.DEFINE_enum(
+_IMPORT = flags.DEFINE_string(
   'import',
   None,
-  sorted(importing.IMPORTERS),
-  'Write the raw folder from what another program saved, and end.',
+  'Write the raw folder from what another program saved, and end:'
+  f' {", ".join(sorted(importing.IMPORTERS))}, or one that MORNING_PLUGINS'
+  ' adds. Example: --import=instaloader',
 )
 _SOURCE = flags.DEFINE_string(
   'source', None, 'Of --import: the folder or file that it saved.'

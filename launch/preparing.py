@@ -102,7 +102,7 @@ def import_folder(
   if not pathlib.Path(source).exists():
     raise errors.UserError(f'--source={source}: is not there')
   done = importing.write(
-    importing.IMPORTERS[kind](
+    importing.reader(kind)(
       pathlib.Path(source), pathlib.Path(pictures) if pictures else None
     ),
     raw,

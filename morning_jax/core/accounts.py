@@ -48,19 +48,21 @@ SPLITS = ('train', 'valid', 'test')
 
 # Perspective -> modality -> feature. A feature's file in a bundle is
 # `<feature>.npy`. A perspective's representation is the Hadamard product of its
-# modalities' representations (SPEC section 4).
-PERSPECTIVES: Mapping[str, Mapping[str, str]] = {
+# modalities' representations (SPEC section 4). `core.perspectives` adds to it.
+PERSPECTIVES: dict[str, dict[str, str]] = {
   'content': {'image': 'content_image', 'text': 'content_text'},
   'audience': {'image': 'audience_image', 'text': 'audience_text'},
   'attribute': {'embedding': 'attribute_embedding'},
 }
-FEATURES = tuple(f for m in PERSPECTIVES.values() for f in m.values())
+FEATURES: tuple[str, ...] = tuple(
+  f for m in PERSPECTIVES.values() for f in m.values()
+)
 # Account-level attribute embeddings, computed elsewhere.
 ATTRIBUTE_EMBEDDING = 'attribute_embedding'
 # The attribute perspective's other input: which attributes an account has.
 ATTRIBUTE_LIST = 'attribute_list'
 # Topic distributions: a negative weight is an error.
-TOPIC_FEATURES = ('content_text', 'audience_text')
+TOPIC_FEATURES: tuple[str, ...] = ('content_text', 'audience_text')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,8 +15,9 @@ import ml_collections
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
+from morning_jax.core import perspectives as perspectives_lib
 
-TRANSFORMS = ('none', 'hellinger', 'whiten')
+TRANSFORMS = perspectives_lib.TRANSFORMS
 
 # Encoders of attribute lists: learned vectors of attributes without a graph,
 # frozen node2vec vectors, and message passing over the attribute graph.
@@ -154,7 +155,9 @@ def resolve(
       f' {", ".join(has) or "no features"}'
     )
   kinds = {
-    feature: config.transforms[modality]
+    feature: config.transforms.get(
+      modality, perspectives_lib.MODALITIES[modality].transform
+    )
     for chosen in perspectives.values()
     for modality, feature in chosen.items()
   }

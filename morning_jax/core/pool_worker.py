@@ -28,8 +28,11 @@ def _work(pipe: connection.Connection) -> None:
   """
   import tqdm
 
+  from morning_jax.core import plugins
+
   # Its own lock is shared by processes, and outlives one that is killed.
   tqdm.tqdm.set_lock(threading.RLock())
+  plugins.load()
   function, arguments = pipe.recv()
   while True:
     item = pipe.recv()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import dataclasses
 import functools
 
 import flax.linen as nn
@@ -12,6 +13,7 @@ import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import input_spec
+from morning_jax.core import perspectives as perspectives_lib
 from morning_jax.graph import account_attributes
 from morning_jax.model import attribute_graph
 from morning_jax.model import co_attention
@@ -19,14 +21,16 @@ from morning_jax.model import encoders
 from morning_jax.model import morning
 from morning_jax.model import residual
 
-_MakeModule = Callable[[], nn.Module]
+MakeModule = Callable[[], nn.Module]
 
 
 def _graph_perspective(
   config: ml_collections.ConfigDict,
   spec: input_spec.InputSpec,
-  encoder: _MakeModule,
-) -> _MakeModule:
+  encoder: MakeModule,
+  *,
+  normalize: bool,
+) -> MakeModule:
   settings = config.attribute
   assert spec.attribute_encoder is not None
   return functools.partial(
@@ -44,7 +48,7 @@ def _graph_perspective(
       dtype=jnp.dtype(config.dtype),
     ),
     encoder=encoder,
-    normalize=config.encoder == 'residual',
+    normalize=normalize,
   )
 
 
@@ -56,15 +60,14 @@ def _initializer(kind: str, scale: float) -> encoders.Initializer:
 
 def _widths(config: ml_collections.ConfigDict) -> dict[str, tuple[int, ...]]:
   return {
-    'image': tuple(config.image_widths),
-    'text': tuple(config.text_widths),
-    'embedding': tuple(config.attribute_widths),
+    name: tuple(config[modality.widths])
+    for name, modality in perspectives_lib.MODALITIES.items()
   }
 
 
 def _residual_encoders(
   config: ml_collections.ConfigDict,
-) -> dict[str, _MakeModule]:
+) -> dict[str, MakeModule]:
   return {
     modality: functools.partial(
       residual.ResidualEncoder,
@@ -81,7 +84,7 @@ def _residual_encoders(
 
 def _paper_encoders(
   config: ml_collections.ConfigDict,
-) -> dict[str, _MakeModule]:
+) -> dict[str, MakeModule]:
   widths = _widths(config)
   kernel_init = _initializer(config.init, config.init_scale)
   encoder = functools.partial(
@@ -96,17 +99,58 @@ def _paper_encoders(
     drop_connect=config.drop_connect,
   )
   return {
-    'image': functools.partial(dropped, widths=widths['image']),
-    'text': functools.partial(dropped, widths=widths['text']),
-    'embedding': functools.partial(encoder, widths=widths['embedding']),
+    modality: functools.partial(
+      encoder if modality == 'embedding' else dropped, widths=of_modality
+    )
+    for modality, of_modality in widths.items()
   }
 
 
-# model.encoder -> encoders of the modalities, and how they are combined.
-_ENCODERS = {
-  'paper': (_paper_encoders, 'product'),
-  'residual': (_residual_encoders, 'concatenate'),
+@dataclasses.dataclass(frozen=True)
+class EncoderFamily:
+  """How the modalities of an account are encoded.
+
+  Attributes:
+    make: takes the `model` part of the configuration; returns, for each of
+      `perspectives.MODALITIES`, what makes its encoder: a module that is called
+      with (float32 [A, F], bool [A], train=bool) and returns [A, D].
+    combine: how the modalities of a perspective become one: 'product'
+      (Hadamard, eq. 7-12) or 'concatenate'.
+    normalize: whether an account's mean over the attribute graph is scaled to
+      unit length before it is encoded.
+    keeps_input: whether D is never less than F.
+  """
+
+  make: Callable[[ml_collections.ConfigDict], dict[str, MakeModule]]
+  combine: str
+  normalize: bool = False
+  keeps_input: bool = False
+
+
+# By what `config.model.encoder` may say.
+ENCODERS: dict[str, EncoderFamily] = {
+  'residual': EncoderFamily(
+    _residual_encoders, 'concatenate', normalize=True, keeps_input=True
+  ),
+  'paper': EncoderFamily(_paper_encoders, 'product'),
 }
+
+
+def register(name: str, family: EncoderFamily) -> None:
+  """Adds a family of encoders to the table.
+
+  Args:
+    name: what `config.model.encoder` calls it.
+    family: what it is.
+
+  Raises:
+    ValueError: the name is taken, or `combine` is unknown.
+  """
+  if name in ENCODERS:
+    raise ValueError(f'there is an encoder {name!r} already')
+  if family.combine not in ('product', 'concatenate'):
+    raise ValueError(f'combine={family.combine!r} is no way to combine')
+  ENCODERS[name] = family
 
 
 def build(
@@ -121,20 +165,23 @@ def build(
   Returns:
     The module.
   """
-  make, combine = _ENCODERS[config.encoder]
-  modality_encoders = make(config)
-  towers: dict[str, _MakeModule] = {}
+  family = ENCODERS[config.encoder]
+  modality_encoders = family.make(config)
+  towers: dict[str, MakeModule] = {}
   for perspective, features in spec.perspectives.items():
     if features:
       towers[perspective] = functools.partial(
         morning.Perspective,
         features=features,
         encoders=modality_encoders,
-        combine=combine,
+        combine=family.combine,
       )
     else:
       towers[perspective] = _graph_perspective(
-        config, spec, modality_encoders['embedding']
+        config,
+        spec,
+        modality_encoders['embedding'],
+        normalize=family.normalize,
       )
   attention = None
   # With one of the two alone there is nothing to attend to.
@@ -165,16 +212,16 @@ def modality_slices(
     coordinate is of one modality. Where modalities are multiplied (eq. 7-12),
     a coordinate is of both, and the perspective is absent.
   """
-  _, combine = _ENCODERS[config.encoder]
+  family = ENCODERS[config.encoder]
   widths = _widths(config)
   found: dict[str, dict[str, slice]] = {}
   for perspective, features in spec.perspectives.items():
-    if not features or (combine == 'product' and len(features) > 1):
+    if not features or (family.combine == 'product' and len(features) > 1):
       continue
     place, start = {}, 0
     for modality, feature in features.items():
       width = widths[modality][-1]
-      if config.encoder == 'residual':
+      if family.keeps_input:
         width = max(width, spec.feature_sizes[feature])
       place[modality] = slice(start, start + width)
       start += width

@@ -25,7 +25,7 @@ from morning_jax.recommend import profiles as profiles_lib
 
 _LARGEST = 1 << 26  # bytes
 _LONGEST_NAME = 200
-_KEYS = ('name', 'category', 'attributes', *accounts_lib.FEATURES)
+_KEYS = ('name', 'category', 'attributes')  # and the features' names
 
 
 class BrandError(errors.UserError):
@@ -88,11 +88,12 @@ def parse_brand(
   """
   if not isinstance(value, Mapping):
     raise BrandError('is no JSON object, such as {"content_text": [0.1, 0.9]}')
+  keys = (*_KEYS, *accounts_lib.FEATURES)
   for key in value:
-    if key not in _KEYS:
+    if key not in keys:
       raise BrandError(
         f'{errors.quoted(key, limit=40)} is no key of a brand'
-        + (tables.near(str(key), _KEYS) or f'; they are {", ".join(_KEYS)}'),
+        + (tables.near(str(key), keys) or f'; they are {", ".join(keys)}'),
         field=str(key)[:_LONGEST_NAME],
       )
   spec = catalogue.trained.spec

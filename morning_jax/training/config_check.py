@@ -19,6 +19,9 @@ import ml_collections
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.core import input_spec
+from morning_jax.core import perspectives
+from morning_jax.model import factory
+from morning_jax.training import loss_table
 
 # Counts of steps, rows and bytes are 32-bit integers on devices.
 _MOST = 2**31 - 1
@@ -28,9 +31,6 @@ _WIDEST = 2**20
 # Field -> what it may be; a tuple's entries are checked one by one.
 _CHOICES: Mapping[str, tuple[str, ...]] = {
   'data.placement': ('device', 'stream'),
-  'model.perspectives': tuple(accounts_lib.PERSPECTIVES),
-  'model.modalities': ('image', 'text'),
-  'model.encoder': ('residual', 'paper'),
   'model.transforms.image': input_spec.TRANSFORMS,
   'model.transforms.text': input_spec.TRANSFORMS,
   'model.transforms.embedding': input_spec.TRANSFORMS,
@@ -38,7 +38,6 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
   'model.co_attention': ('paper', 'release', 'none'),
   'model.init': ('normal', 'uniform'),
   'model.dtype': ('float32', 'bfloat16'),
-  'loss.kind': ('all_pairs', 'triplet'),
   'loss.variant': ('paper', 'release'),
   'loss.sharding': ('ring', 'none'),
   'loss.dtype': ('float32', 'bfloat16'),
@@ -104,7 +103,7 @@ def check(config: ml_collections.ConfigDict) -> None:
   for field, value in fields.items():
     if isinstance(value, float) and not math.isfinite(value):
       raise errors.UserError(f'config.{field}={value} is not finite')
-  for field, known in _CHOICES.items():
+  for field, known in _choices().items():
     value = fields[field]
     for name in value if isinstance(value, tuple) else (value,):
       _check_known(field, name, known)
@@ -126,13 +125,24 @@ def check(config: ml_collections.ConfigDict) -> None:
   _check_widths(config.model)
   _check_heads(config.model.attribute)
   rows = config.train.batch_size * (1 + config.train.negatives)
-  if config.loss.kind == 'triplet' and rows > _MOST:
+  if loss_table.negatives(config) and rows > _MOST:
     raise errors.UserError(
       f'config.train: a batch of {rows:,} influencers with all negatives;'
       f' {_MOST:,} at most'
     )
   if config.data.placement == 'stream':
     _check_host_can_sample()
+
+
+def _choices() -> Mapping[str, tuple[str, ...]]:
+  """Returns field -> what it may be, with what was added to the tables."""
+  return {
+    **_CHOICES,
+    'model.perspectives': tuple(accounts_lib.PERSPECTIVES),
+    'model.modalities': perspectives.choosable_modalities(),
+    'model.encoder': tuple(factory.ENCODERS),
+    'loss.kind': tuple(loss_table.LOSSES),
+  }
 
 
 def _wrong(field: str, fields: Mapping[str, Any], why: str) -> errors.UserError:
@@ -164,7 +174,8 @@ def _check_widths(model: ml_collections.ConfigDict) -> None:
         f' most {_MOST:,} entries'
       )
   image, text = tuple(model.image_widths), tuple(model.text_widths)
-  if model.encoder == 'paper' and image[-1] != text[-1]:
+  combine = factory.ENCODERS[model.encoder].combine
+  if combine == 'product' and image[-1] != text[-1]:
     raise errors.UserError(
       f'config.model: image_widths {image} and text_widths {text} must end'
       ' alike, as their outputs are multiplied'

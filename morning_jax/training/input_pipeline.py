@@ -19,6 +19,7 @@ from morning_jax.data import preprocessing
 from morning_jax.data import splits
 from morning_jax.data.records import store
 from morning_jax.data.records import stream
+from morning_jax.training import loss_table
 from morning_jax.training import sampler
 from morning_jax.training import schedule as schedule_lib
 
@@ -84,7 +85,7 @@ def most_steps(
   """
   most: int = config.train.steps_per_call
   if isinstance(table, store.AccountRecords):
-    drawn = config.train.negatives if config.loss.kind == 'triplet' else 0
+    drawn = loss_table.negatives(config)
     fitting = stream.steps_that_fit(
       table.row_bytes,
       config.train.batch_size * (2 + drawn),

@@ -6,20 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax import numpy as jnp
 import ml_collections
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import sharding
-from morning_jax.losses import negative_sampling
 from morning_jax.losses import pairwise
-from morning_jax.losses import ring
-from morning_jax.losses import ring_logsumexp
 from morning_jax.model import morning
 from morning_jax.training import device_data
-
-# Weights of the mean scores in the released program's extra term.
-_SCORE_WEIGHTS = {'content': 0.01, 'audience': 0.02, 'attribute': 0.01}
+from morning_jax.training import loss_table
 
 
 def make_loss(
@@ -36,7 +30,7 @@ def make_loss(
     loss parts.
   """
   loss = config.loss
-  margins = loss.margins.to_dict()
+  kind = loss_table.LOSSES[loss.kind]
 
   def of_batch(
     model: morning.Morning,
@@ -57,57 +51,19 @@ def make_loss(
       train=True,
       rngs={'dropout': dropout_key},
     )
-    if loss.kind == 'triplet':
-      count = len(brand_P)
-      parts = pairwise.triplet(
-        morning.scores_of_pairs(
-          brand, {k: v[:count] for k, v in influencer.items()}
-        ),
-        morning.scores_of_pairs(
-          brand,
-          {
-            k: v[count:].reshape(count, config.train.negatives, -1)
-            for k, v in influencer.items()
-          },
-        ),
-        margins=margins,
-        variant=loss.variant,
-        score_weights=_SCORE_WEIGHTS if loss.regularize_scores else {},
+    parts = kind.parts(
+      loss_table.LossInputs(
+        brand=brand,
+        influencer=influencer,
+        brand_P=brand_P,
+        candidate_P=candidate_P,
+        category_P=data.category_B[brand_P],
+        lists=data.lists,
+        settings=loss,
+        negatives=loss_table.negatives(config),
+        ring_unroll=ring_unroll,
       )
-    elif loss.sharding == 'ring' and (
-      axes := ring.axes_of(jax.sharding.get_abstract_mesh())
-    ):
-      parts = ring.all_pairs_sharded(
-        dict(brand),
-        dict(influencer),
-        data.lists,
-        brand_P,
-        candidate_P,
-        axes=axes,
-        margins=margins,
-        hinge_weight=loss.hinge_weight,
-        temperature=loss.temperature,
-        category_B=data.category_B[brand_P],
-        category_weight=loss.category_weight,
-        dtype=jnp.dtype(loss.dtype),
-        unroll=ring_unroll,
-      )
-    else:
-      dtype = jnp.dtype(loss.dtype)
-      parts = pairwise.all_pairs(
-        {
-          k: ring_logsumexp.product(brand[k], influencer[k], dtype=dtype)
-          for k in brand
-        },
-        negative_sampling.is_positive(
-          data.lists, brand_P[:, None], candidate_P[None, :]
-        ),
-        margins=margins,
-        hinge_weight=loss.hinge_weight,
-        temperature=loss.temperature,
-        category_B=data.category_B[brand_P],
-        category_weight=loss.category_weight,
-      )
+    )
     if loss.l1:
       parts['l1'] = loss.l1 * pairwise.l1_norm(params)
     if loss.l2:

@@ -20,6 +20,7 @@ from morning_jax.core import random_streams
 from morning_jax.core.accounts import Array
 from morning_jax.data import splits
 from morning_jax.losses import negative_sampling
+from morning_jax.training import loss_table
 
 
 @flax.struct.dataclass
@@ -110,9 +111,9 @@ def of_positives(
     Who is in the batch.
   """
   influencers = candidate_P
-  if config.loss.kind == 'triplet':
+  if count := loss_table.negatives(config):
     negative_PxN = negative_sampling.draw(
-      negative_key, lists, brand_P, count=config.train.negatives
+      negative_key, lists, brand_P, count=count
     )
     influencers = jnp.concatenate([candidate_P, negative_PxN.ravel()])
   return Indices(

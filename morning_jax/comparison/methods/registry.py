@@ -22,7 +22,7 @@ from morning_jax.core import errors
 
 # In the order of the tables; the rows of MORNING, which need its
 # configurations, come last.
-METHODS: tuple[interface.Method, ...] = (
+METHODS: list[interface.Method] = [
   untrained.RANDOM,
   untrained.POPULARITY,
   untrained.SIMILARITY,
@@ -34,7 +34,18 @@ METHODS: tuple[interface.Method, ...] = (
   camera.METHOD,
   bamir.METHOD,
   two_tower.METHOD,
-)
+]
+
+
+def register(method: interface.Method) -> None:
+  """Adds a method to the table, behind the others and before MORNING.
+
+  Raises:
+    ValueError: its key is taken.
+  """
+  if method.key in (m.key for m in METHODS) or method.key.startswith('morning'):
+    raise ValueError(f'there is a method {method.key!r} already')
+  METHODS.append(method)
 
 
 def table(

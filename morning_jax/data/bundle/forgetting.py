@@ -30,7 +30,6 @@ from morning_jax.data.bundle import npy_file
 from morning_jax.data.bundle import tables
 
 _BLOCK = 1 << 26  # bytes of an array that are copied at a time
-_ARRAYS = (*(f'{f}.npy' for f in accounts_lib.FEATURES), layout.PLANTED)
 # Files in which no account is named.
 _IMPERSONAL = (
   layout.ATTRIBUTES,
@@ -155,12 +154,13 @@ def forget(
   files.remove_abandoned(folder.parent)
   rows: dict[str, int] = {}
   unknown: list[str] = []
+  arrays = (*(f'{f}.npy' for f in accounts_lib.FEATURES), layout.PLANTED)
   with files.replaced_folder(folder) as draft:
     for path in sorted(folder.iterdir()):
       copy = draft / path.name
       if path.name.startswith('.') and path.name.endswith('.draft'):
         continue
-      if path.name in _ARRAYS:
+      if path.name in arrays:
         lost = without_row(npy_file.load_array(path), place.row, copy)
       elif (named := _names_in(path.name, accounts, place)) is not None:
         lost = _without_lines(path, named, copy)

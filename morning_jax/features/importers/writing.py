@@ -30,11 +30,43 @@ Found = Iterable[items.Profile | items.Post]
 Reader = Callable[
   [pathlib.Path, pathlib.Path | None], Iterator[items.Profile | items.Post]
 ]
-IMPORTERS: Mapping[str, Reader] = {
+# By what `launch.prepare --import` may say.
+IMPORTERS: dict[str, Reader] = {
   'instaloader': instaloader.read,
   'apify': apify.read,
   'graph_api': graph_api.read,
 }
+
+
+def register(name: str, read: Reader) -> None:
+  """Adds an importer to the table.
+
+  Args:
+    name: what `launch.prepare --import` calls it.
+    read: (what was saved, folder of pictures or None) -> profiles and posts.
+
+  Raises:
+    ValueError: the name is taken.
+  """
+  if name in IMPORTERS:
+    raise ValueError(f'there is an importer {name!r} already')
+  IMPORTERS[name] = read
+
+
+def reader(name: str) -> Reader:
+  """Returns the importer of a name.
+
+  Raises:
+    UserError: there is none.
+  """
+  if name not in IMPORTERS:
+    raise errors.UserError(
+      f'--import={errors.quoted(name)}: no such importer; there are'
+      f' {", ".join(sorted(IMPORTERS))}'
+    )
+  return IMPORTERS[name]
+
+
 _COLUMNS = ('followers', 'biography', 'found_under_category')
 
 

@@ -18,6 +18,7 @@ from morning_jax.graph import account_attributes
 from morning_jax.graph import padded_arrays
 from morning_jax.losses import negative_sampling
 from morning_jax.training import device_data
+from morning_jax.training import loss_table
 
 # The published data's (SPEC section 2); of the list, how many attributes exist.
 FEATURE_SIZES: Mapping[str, int] = {
@@ -138,7 +139,7 @@ def of_batch(
     ShapeDtypeStructs with their shardings.
   """
   count = config.train.batch_size
-  drawn = config.train.negatives if config.loss.kind == 'triplet' else 0
+  drawn = loss_table.negatives(config)
 
   def rows(count: int) -> accounts_lib.AccountTable:
     even = count % mesh.shape[sharding.DATA] == 0
