@@ -11,7 +11,6 @@ from morning_jax.features.stages import runner
 from tests.features import preparations
 from tests.features.stages import test_runner
 
-
 TWO_PROCESSES = (
   '--direct_num_workers=2',
   '--direct_running_mode=multi_processing',
