@@ -197,15 +197,11 @@ def train_and_score(
     graph=graph,
     encode=program.encode,
   )
-  num_positives = len(task.train.brand_P)
-  plan = optimizer_lib.plan(recipe, num_positives)
+  plan = optimizer_lib.plan(recipe, len(task.train.brand_P))
   inputs_of = step_inputs.make_step_inputs(
     recipe,
     plan,
-    num_positives=num_positives,
     capacity=_padded_size(plan.num_steps),
-    mesh=mesh,
-    padded_positives=_padded_size(num_positives),
   )
   scored = []
   with jax.set_mesh(mesh):

@@ -3,7 +3,7 @@
 The compiler for TPUs comes with libtpu and needs no TPU. What is compiled is
 one step, `step.update` of a batch, with arrays of given sizes and no
 data: the compiler's cost figures count a loop's body once, and a dispatch of
-many steps is such a loop. The shuffle at an epoch's end is left out. Where the
+many steps is such a loop. Where the
 host brings the batches (`config.data.placement='stream'`), the step takes one,
 and what is held of others is added to its memory. The ring
 of `all_pairs` is a loop as well; its cost is found by compiling the step twice,
