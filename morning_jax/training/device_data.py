@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import flax.struct
 import jax
+from jax import numpy as jnp
 from jax.sharding import Mesh
 import ml_collections
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import row_exchange
 from morning_jax.core import sharding
 from morning_jax.data import splits
 from morning_jax.losses import negative_sampling
@@ -27,8 +30,8 @@ class TrainingData:
     lists: the positives of each brand.
     brand_row_B: account row of each training brand.
     candidate_row_M: account row of each training influencer.
-    brand_P: brand of each positive.
-    candidate_P: influencer of each positive.
+    brand_P: brand of each positive; sharded over `data`, as are the lists.
+    candidate_P: influencer of each positive; sharded too.
     category_B: category of each training brand; -1 where unknown.
     num_positives: how many positives there are; arrays may be padded.
     graph: the attribute graph, where the model takes it.
@@ -43,6 +46,21 @@ class TrainingData:
   category_B: jax.Array
   num_positives: jax.Array
   graph: Any = None
+
+
+def padded_positives(count: int, num_devices: int) -> int:
+  """Returns the length of arrays of positives on device.
+
+  Args:
+    count: how many positives there are.
+    num_devices: size of the `data` axis.
+
+  Returns:
+    As many, or more: every device has a whole number of lines
+    (`negative_sampling.LINE`), one at least.
+  """
+  whole = negative_sampling.LINE * num_devices
+  return max(1, -(-count // whole)) * whole
 
 
 def put_data(
@@ -74,15 +92,27 @@ def put_data(
   def put(x: Any) -> jax.Array:
     return sharding.put(np.asarray(x, np.int32), replicated)
 
+  def spread(x: np.ndarray) -> jax.Array:
+    rows = padded_positives(len(x), mesh.shape[sharding.DATA])
+    return sharding.put_rows(
+      np.pad(x.astype(np.int32), (0, rows - len(x))), mesh
+    )
+
   return TrainingData(
     table=sharding.put_rows(table, mesh)
     if isinstance(table, accounts_lib.AccountTable)
     else None,
-    lists=jax.tree.map(put, lists),
+    lists=dataclasses.replace(
+      lists,
+      start=put(lists.start),
+      candidate_P=spread(lists.candidate_P),
+      rest_rank_P=spread(lists.rest_rank_P),
+      num_candidates=put(lists.num_candidates),
+    ),
     brand_row_B=put(split.brand_row_B),
     candidate_row_M=put(split.candidate_row_M),
-    brand_P=put(split.brand_P),
-    candidate_P=put(split.candidate_P),
+    brand_P=spread(split.brand_P),
+    candidate_P=spread(split.candidate_P),
     category_B=put(split.category_B),
     num_positives=put(np.int32(len(split.brand_P))),
     graph=sharding.put_large(graph, mesh),
@@ -106,17 +136,32 @@ def gather(
   Returns:
     The batch.
   """
+  brand_P, candidate_P = row_exchange.take_rows(
+    (data.brand_P, data.candidate_P), positive_P
+  )
   indices = sampler.of_positives(
-    config,
-    data.lists,
-    data.brand_P[positive_P],
-    data.candidate_P[positive_P],
-    negative_key,
+    config, data.lists, brand_P, candidate_P, negative_key
   )
   assert data.table is not None
+  count = len(positive_P)
+  brand_row_P = data.brand_row_B[indices.brand_P]
+  influencer_row_Q = data.candidate_row_M[indices.influencers]
+  if len(influencer_row_Q) == count:
+    # A device's brands and influencers in one exchange.
+    both = row_exchange.take_rows(
+      data.table, jnp.stack([brand_row_P, influencer_row_Q], axis=1)
+    )
+    brands, influencers = (
+      jax.tree.map(lambda x, side=side: x[:, side], both) for side in (0, 1)
+    )
+  else:
+    brands, influencers = (
+      row_exchange.take_rows(data.table, rows)
+      for rows in (brand_row_P, influencer_row_Q)
+    )
   return accounts_lib.Batch(
     brand_P=indices.brand_P,
     candidate_P=indices.candidate_P,
-    brands=data.table[data.brand_row_B[indices.brand_P]],
-    influencers=data.table[data.candidate_row_M[indices.influencers]],
+    brands=brands,
+    influencers=influencers,
   )

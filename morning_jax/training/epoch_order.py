@@ -1,4 +1,4 @@
-"""The order of an epoch: a bijection that is computed, not a list that is drawn.
+"""The order of an epoch: a bijection, computed where it is needed.
 
 Where a place of an epoch's order leads to is computed for that place alone, so
 that a step costs the same whether there are a thousand pairs or a billion, and

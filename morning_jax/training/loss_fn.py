@@ -13,8 +13,7 @@ from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import sharding
 from morning_jax.losses import negative_sampling
 from morning_jax.losses import pairwise
-from morning_jax.losses import ring
-from morning_jax.losses import ring_logsumexp
+from morning_jax.losses import sharded
 from morning_jax.model import morning
 from morning_jax.training import device_data
 
@@ -23,13 +22,13 @@ _SCORE_WEIGHTS = {'content': 0.01, 'audience': 0.02, 'attribute': 0.01}
 
 
 def make_loss(
-  config: ml_collections.ConfigDict, *, ring_unroll: int = 1
+  config: ml_collections.ConfigDict, *, unroll: int = 1
 ) -> Callable[..., pairwise.Parts]:
   """Makes the loss of a batch from the `loss` and `train` configuration.
 
   Args:
     config: the whole configuration, checked.
-    ring_unroll: blocks of scores in one loop body, where devices form a ring.
+    unroll: blocks of scores in one loop body, where there are many devices.
 
   Returns:
     A function of (model, params, data, batch, dropout key) that returns the
@@ -74,10 +73,10 @@ def make_loss(
         variant=loss.variant,
         score_weights=_SCORE_WEIGHTS if loss.regularize_scores else {},
       )
-    elif loss.sharding == 'ring' and (
-      axes := ring.axes_of(jax.sharding.get_abstract_mesh())
+    elif loss.sharding != 'none' and (
+      axes := sharded.axes_of(jax.sharding.get_abstract_mesh())
     ):
-      parts = ring.all_pairs_sharded(
+      parts = sharded.all_pairs_sharded(
         dict(brand),
         dict(influencer),
         data.lists,
@@ -90,13 +89,14 @@ def make_loss(
         category_B=data.category_B[brand_P],
         category_weight=loss.category_weight,
         dtype=jnp.dtype(loss.dtype),
-        unroll=ring_unroll,
+        layout=loss.sharding,
+        unroll=unroll,
       )
     else:
       dtype = jnp.dtype(loss.dtype)
       parts = pairwise.all_pairs(
         {
-          k: ring_logsumexp.product(brand[k], influencer[k], dtype=dtype)
+          k: pairwise.product(brand[k], influencer[k], dtype=dtype)
           for k in brand
         },
         negative_sampling.is_positive(

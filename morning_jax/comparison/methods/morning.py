@@ -55,7 +55,9 @@ def _pad(array: Any, size: int, fill: int = 0) -> Any:
 def _pad_data(data: device_data.TrainingData) -> device_data.TrainingData:
   """Pads what a fold trains on; no step reads what is appended."""
   lists = jax.device_get(data.lists)
-  positives = _padded_size(len(data.brand_P))
+  positives = device_data.padded_positives(
+    _padded_size(int(data.num_positives)), 1
+  )
   brands = _padded_size(len(data.brand_row_B))
   candidates = _padded_size(len(data.candidate_row_M))
   return dataclasses.replace(

@@ -23,7 +23,7 @@ from jax.sharding import Mesh
 import ml_collections
 
 from morning_jax.core import sharding
-from morning_jax.losses import ring
+from morning_jax.losses import sharded
 from morning_jax.model import factory
 from morning_jax.training import config_check
 from morning_jax.training import loss_fn
@@ -94,7 +94,7 @@ def lower_step(
   sizes: input_shapes.Sizes,
   mesh: Mesh,
   *,
-  ring_unroll: int = 1,
+  unroll: int = 1,
 ) -> jax.stages.Lowered:
   """Lowers one training step for a mesh.
 
@@ -102,7 +102,7 @@ def lower_step(
     config: the whole configuration.
     sizes: sizes of the data.
     mesh: the mesh; its devices need not be attached.
-    ring_unroll: blocks of scores in one loop body.
+    unroll: blocks of scores, or chunks of one, in one loop body.
 
   Returns:
     The step, to be compiled.
@@ -123,7 +123,7 @@ def lower_step(
     fsdp=config.mesh.fsdp,
   )
   data = input_shapes.of_training(spec, sizes, mesh, graph=graph)
-  loss = loss_fn.make_loss(config, ring_unroll=ring_unroll)
+  loss = loss_fn.make_loss(config, unroll=unroll)
   replicated = sharding.replicated(mesh)
   batch: Any
   if config.data.placement == 'stream':
@@ -170,6 +170,35 @@ def lower_step(
 def _costs(compiled: jax.stages.Compiled) -> tuple[float, float]:
   costs: Any = compiled.cost_analysis()
   return float(costs['flops']), float(costs['bytes accessed'])
+
+
+def _blocks(
+  config: ml_collections.ConfigDict, sizes: input_shapes.Sizes, mesh: Mesh
+) -> int:
+  """Returns how many blocks of scores a device computes in a loop."""
+  if config.loss.kind != 'all_pairs' or config.loss.sharding == 'none':
+    return 1
+  if not sharded.axes_of(mesh):
+    return 1
+  spec = sizes.resolve(config.model)
+  example = factory.example_table(spec)
+  graph = input_shapes.of_graph(spec, sizes, mesh)
+  (representations, _), _ = jax.eval_shape(
+    lambda key, graph: factory.build(config.model, spec).init_with_output(
+      key, example, example, graph=graph
+    ),
+    jax.random.key(0),
+    graph,
+  )
+  rows = -(-config.train.batch_size // mesh.size) * mesh.size
+  layout = sharded.choose(
+    config.loss.sharding,
+    mesh.size,
+    rows,
+    sum(x.shape[-1] for x in representations.values()),
+    jnp.dtype(config.loss.dtype),
+  )
+  return sharded.num_blocks(layout, mesh.size, rows)
 
 
 def _batches_ahead(
@@ -235,12 +264,9 @@ def compile_step(
       raise
     return dataclasses.replace(report, out_of_memory=str(e).splitlines()[0])
   costs = _costs(compiled)
-  axes = ring.axes_of(mesh)
-  if (
-    config.loss.kind == 'all_pairs' and config.loss.sharding == 'ring' and axes
-  ):
-    blocks = math.prod(mesh.shape[a] for a in axes)
-    more = _costs(lower_step(config, sizes, mesh, ring_unroll=2).compile())
+  blocks = _blocks(config, sizes, mesh)
+  if blocks > 1:
+    more = _costs(lower_step(config, sizes, mesh, unroll=2).compile())
     # An odd block behind a loop of pairs is written out once more.
     written = 1 + blocks % 2
     costs = tuple(

@@ -180,19 +180,24 @@ def of_training(
   def integers(*shape: int) -> Any:
     return jax.ShapeDtypeStruct(shape, jnp.int32, sharding=replicated)
 
+  positives: Any = jax.ShapeDtypeStruct(
+    (device_data.padded_positives(sizes.positives, axis),),
+    jnp.int32,
+    sharding=rows,
+  )
   return device_data.TrainingData(
     table=_of_accounts(spec, sizes.most_attributes, num_accounts, rows),
     lists=negative_sampling.PositiveLists(
       start=integers(sizes.brands + 1),
-      candidate_P=integers(sizes.positives),
-      rest_rank_P=integers(sizes.positives),
+      candidate_P=positives,
+      rest_rank_P=positives,
       num_candidates=integers(),
       search_steps=sizes.longest_list.bit_length(),
     ),
     brand_row_B=integers(sizes.brands),
     candidate_row_M=integers(sizes.influencers),
-    brand_P=integers(sizes.positives),
-    candidate_P=integers(sizes.positives),
+    brand_P=positives,
+    candidate_P=positives,
     category_B=integers(sizes.brands),
     num_positives=integers(),
     graph=graph,
