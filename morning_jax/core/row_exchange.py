@@ -11,7 +11,7 @@ whatever is wanted.
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import Any
 
 import flax.struct
 import jax
@@ -19,8 +19,6 @@ from jax import numpy as jnp
 from jax.sharding import PartitionSpec
 
 from morning_jax.core import sharding
-
-T = TypeVar('T')
 
 
 @flax.struct.dataclass
@@ -40,54 +38,54 @@ class _Plan:
   place_M: jax.Array
 
 
-def take_rows(tree: T, rows: jax.Array) -> T:
-  """Gathers rows of arrays that are sharded over `data`, as `put_rows` puts.
+def take_rows(table: jax.Array, rows: jax.Array) -> jax.Array:
+  """Gathers rows of an array that is sharded over `data`.
 
   Called under jit. Without `jax.set_mesh`, or where one device has all rows,
   it is a plain gather.
 
   Args:
-    tree: pytree of arrays of float32, 32-bit integers or bool, [A, ...], whose
-      rows the `data` axis divides.
+    table: [A, ...], rows that the `data` axis divides.
     rows: integer [P, ...], rows in 0..A-1.
 
   Returns:
-    The tree of arrays [P, ..., ...]; P is sharded over `data`.
+    [P, ..., ...]; P is sharded over `data`.
   """
   mesh = jax.sharding.get_abstract_mesh()
   size = 1 if mesh.empty else mesh.shape[sharding.DATA]
   if size == 1:
-    return jax.tree.map(lambda x: x[rows], tree)
+    return table[rows]
   own = PartitionSpec(sharding.DATA)
   # Rows that the devices do not divide are made up for by others.
   padded = jnp.pad(rows, ((0, -len(rows) % size), *((0, 0),) * (rows.ndim - 1)))
 
-  def of_device(tree: T, rows: jax.Array) -> T:
-    got = fetch(tree, rows.ravel(), axis=sharding.DATA)
-    return jax.tree.map(lambda x: x.reshape(*rows.shape, *x.shape[1:]), got)
+  def of_device(own_rows: jax.Array, rows: jax.Array) -> jax.Array:
+    shape = own_rows.shape[1:]
+    flat = own_rows.reshape(len(own_rows), -1)
+    got = fetch(flat, rows.ravel(), axis=sharding.DATA)
+    return got.reshape(*rows.shape, *shape)
 
   taken = jax.shard_map(
     of_device, in_specs=(own, own), out_specs=own, check_vma=False
-  )(tree, padded)
-  return jax.tree.map(lambda x: x[: len(rows)], taken)
+  )(table, padded)
+  return taken[: len(rows)]
 
 
-def fetch(tree: T, row_M: jax.Array, *, axis: str) -> T:
+def fetch(own_AxW: jax.Array, row_M: jax.Array, *, axis: str) -> jax.Array:
   """Fetches rows from the devices that have them; under `shard_map`.
 
   Args:
-    tree: pytree of this device's rows, [A, ...] each.
+    own_AxW: this device's rows.
     row_M: rows of the whole table, as many on every device.
     axis: the mesh axis over which the table's rows are sharded.
 
   Returns:
-    The tree of arrays [M, ...].
+    [M, W].
   """
-  leaves, structure = jax.tree.flatten(tree)
   size = jax.lax.axis_size(axis)
-  own_rows, count = len(leaves[0]), len(row_M)
+  own_rows, count = len(own_AxW), len(row_M)
   if size == 1:
-    return jax.tree.map(lambda x: x[row_M], tree)
+    return own_AxW[row_M]
   plan = _plan(row_M, own_rows, axis)
   # Rows for one device: the expected number, and six standard deviations.
   mean = count / size
@@ -101,7 +99,7 @@ def fetch(tree: T, row_M: jax.Array, *, axis: str) -> T:
       plan.wanted_NxM, jnp.minimum(slot_NxS, count - 1), axis=1
     )
     row_NS = jnp.clip(wanted_NxS - first, 0, own_rows - 1).ravel()
-    return _to_words([x[row_NS] for x in leaves])
+    return own_AxW[row_NS]
 
   def one_round(carry: tuple[jax.Array, jax.Array]) -> Any:
     begin, got = carry
@@ -122,7 +120,7 @@ def fetch(tree: T, row_M: jax.Array, *, axis: str) -> T:
       got,
       jnp.arange(size, dtype=jnp.int32) * slots,
       left(plan.count_NxN[:, me], begin),
-      plan.start_NxN[:, me] + begin,
+      jnp.minimum(plan.start_NxN[:, me] + begin, count),
       left(plan.count_NxN[me], begin),
       axis_name=axis,
     )
@@ -138,13 +136,12 @@ def fetch(tree: T, row_M: jax.Array, *, axis: str) -> T:
     return jnp.where(now_M[:, None], received[place_M], got)
 
   most = jnp.max(plan.count_NxN)
-  width = sum(math.prod(x.shape[1:]) for x in leaves)
   _, got = jax.lax.while_loop(
     lambda carry: carry[0] < most,
     one_round,
-    (jnp.int32(0), jnp.zeros((count, width), jnp.uint32)),
+    (jnp.int32(0), jnp.zeros((count, *own_AxW.shape[1:]), own_AxW.dtype)),
   )
-  return jax.tree.unflatten(structure, _from_words(got[plan.place_M], leaves))
+  return got[plan.place_M]
 
 
 def _plan(row_M: jax.Array, own_rows: int, axis: str) -> _Plan:
@@ -166,30 +163,3 @@ def _plan(row_M: jax.Array, own_rows: int, axis: str) -> _Plan:
     start_NxN=jnp.cumsum(count_NxN, axis=1) - count_NxN,
     place_M=place_M,
   )
-
-
-def _to_words(leaves: list[jax.Array]) -> jax.Array:
-  """Joins the columns of arrays of 32-bit numbers or bool, bit for bit."""
-
-  def words(x: jax.Array) -> jax.Array:
-    x = x.reshape(len(x), -1)
-    if x.dtype == jnp.bool_:
-      return x.astype(jnp.uint32)
-    return jax.lax.bitcast_convert_type(x, jnp.uint32)
-
-  return jnp.concatenate([words(x) for x in leaves], axis=1)
-
-
-def _from_words(word_MxW: jax.Array, leaves: list[jax.Array]) -> list[Any]:
-  """Undoes `_to_words`; the leaves say which types and shapes there were."""
-  found, first = [], 0
-  for like in leaves:
-    width = math.prod(like.shape[1:])
-    part = word_MxW[:, first : first + width]
-    first += width
-    if like.dtype == jnp.bool_:
-      part = part != 0
-    else:
-      part = jax.lax.bitcast_convert_type(part, like.dtype)
-    found.append(part.reshape(len(part), *like.shape[1:]))
-  return found

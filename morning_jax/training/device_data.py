@@ -13,6 +13,7 @@ import ml_collections
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import packed_rows
 from morning_jax.core import row_exchange
 from morning_jax.core import sharding
 from morning_jax.data import splits
@@ -25,8 +26,8 @@ class TrainingData:
   """All that a step reads, on device.
 
   Attributes:
-    table: features of all accounts, rows sharded over `data`; None where the
-      host brings each batch's.
+    table: features of all accounts, rows sharded over `data` and packed; None
+      where the host brings each batch's.
     lists: the positives of each brand.
     brand_row_B: account row of each training brand.
     candidate_row_M: account row of each training influencer.
@@ -37,7 +38,7 @@ class TrainingData:
     graph: the attribute graph, where the model takes it.
   """
 
-  table: accounts_lib.AccountTable | None
+  table: packed_rows.PackedRows | None
   lists: negative_sampling.PositiveLists
   brand_row_B: jax.Array
   candidate_row_M: jax.Array
@@ -99,7 +100,7 @@ def put_data(
     )
 
   return TrainingData(
-    table=sharding.put_rows(table, mesh)
+    table=packed_rows.put(table, mesh)
     if isinstance(table, accounts_lib.AccountTable)
     else None,
     lists=dataclasses.replace(
@@ -136,29 +137,33 @@ def gather(
   Returns:
     The batch.
   """
-  brand_P, candidate_P = row_exchange.take_rows(
-    (data.brand_P, data.candidate_P), positive_P
-  )
+  brand_P = row_exchange.take_rows(data.brand_P, positive_P)
+  candidate_P = row_exchange.take_rows(data.candidate_P, positive_P)
   indices = sampler.of_positives(
     config, data.lists, brand_P, candidate_P, negative_key
   )
-  assert data.table is not None
-  count = len(positive_P)
+  table = data.table
+  assert table is not None
+
+  def take(rows: jax.Array) -> accounts_lib.AccountTable:
+    words = row_exchange.take_rows(table.word_AxW, rows)
+    taken: accounts_lib.AccountTable = dataclasses.replace(
+      table, word_AxW=words
+    ).unpack()
+    return taken
+
   brand_row_P = data.brand_row_B[indices.brand_P]
   influencer_row_Q = data.candidate_row_M[indices.influencers]
-  if len(influencer_row_Q) == count:
+  if len(influencer_row_Q) == len(positive_P):
     # A device's brands and influencers in one exchange.
-    both = row_exchange.take_rows(
-      data.table, jnp.stack([brand_row_P, influencer_row_Q], axis=1)
-    )
+    rows_Px2 = jnp.stack([brand_row_P, influencer_row_Q], axis=1)
+    word_Px2xW = row_exchange.take_rows(table.word_AxW, rows_Px2)
     brands, influencers = (
-      jax.tree.map(lambda x, side=side: x[:, side], both) for side in (0, 1)
+      dataclasses.replace(table, word_AxW=word_Px2xW[:, side]).unpack()
+      for side in (0, 1)
     )
   else:
-    brands, influencers = (
-      row_exchange.take_rows(data.table, rows)
-      for rows in (brand_row_P, influencer_row_Q)
-    )
+    brands, influencers = take(brand_row_P), take(influencer_row_Q)
   return accounts_lib.Batch(
     brand_P=indices.brand_P,
     candidate_P=indices.candidate_P,
