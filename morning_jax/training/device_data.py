@@ -30,7 +30,8 @@ class TrainingData:
       where the host brings each batch's.
     lists: the positives of each brand.
     brand_row_B: account row of each training brand.
-    candidate_row_M: account row of each training influencer.
+    candidate_row_M: account row of each training influencer; sharded over
+      `data`.
     brand_P: brand of each positive; sharded over `data`, as are the lists.
     candidate_P: influencer of each positive; sharded too.
     category_B: category of each training brand; -1 where unknown.
@@ -111,7 +112,9 @@ def put_data(
       num_candidates=put(lists.num_candidates),
     ),
     brand_row_B=put(split.brand_row_B),
-    candidate_row_M=put(split.candidate_row_M),
+    candidate_row_M=sharding.put_rows(
+      split.candidate_row_M.astype(np.int32), mesh
+    ),
     brand_P=spread(split.brand_P),
     candidate_P=spread(split.candidate_P),
     category_B=put(split.category_B),
@@ -153,7 +156,9 @@ def gather(
     return taken
 
   brand_row_P = data.brand_row_B[indices.brand_P]
-  influencer_row_Q = data.candidate_row_M[indices.influencers]
+  influencer_row_Q = row_exchange.take_rows(
+    data.candidate_row_M, indices.influencers
+  )
   if len(influencer_row_Q) == len(positive_P):
     # A device's brands and influencers in one exchange.
     rows_Px2 = jnp.stack([brand_row_P, influencer_row_Q], axis=1)

@@ -32,7 +32,10 @@ from morning_jax.training import step as step_lib
 from morning_jax.training.aot import chips
 from morning_jax.training.aot import hlo
 from morning_jax.training.aot import input_shapes
+from morning_jax.training.aot import operations as operations_lib
 from morning_jax.training.aot import topology as topology_lib
+
+_COSTLIEST = 8  # operations that a report keeps, of either cost
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +53,9 @@ class Report:
     bytes_accessed: bytes that the operations of a step read and write; what
       stays in on-chip memory is counted too, so HBM sees less.
     collectives: the operations that exchange data.
+    off_chip_bytes: those of `bytes_accessed` that are to and from HBM, by the
+      program's own layouts (`operations`).
+    operations: those that cost most in memory or arithmetic.
   """
 
   topology: str
@@ -61,6 +67,8 @@ class Report:
   flops: float
   bytes_accessed: float
   collectives: list[hlo.Collective]
+  off_chip_bytes: float
+  operations: list[operations_lib.Operation]
 
   @property
   def fits(self) -> bool:
@@ -86,6 +94,44 @@ class Report:
       'exchange': exchange,
       'at_least': max(compute, memory, exchange),
       'one_after_another': max(compute, memory) + exchange,
+    }
+
+  @property
+  def bound(self) -> tuple[str, str]:
+    """What limits a step, and the operation that takes most of it."""
+    seconds = self.seconds
+    by = max(('compute', 'memory', 'exchange'), key=lambda k: seconds[k])
+    if by == 'exchange':
+      most = max(self.collectives, key=lambda c: c.bytes_sent)
+      return 'links', f'{most.kind} {most.shapes[:60]}'
+    cost = 'flops' if by == 'compute' else 'bytes'
+    name = max(self.operations, key=lambda o: getattr(o, cost)).name
+    return {'compute': 'arithmetic'}.get(by, by), name
+
+  def to_json(self) -> dict[str, Any]:
+    """Returns plain JSON values of one device and step, bytes and seconds."""
+    found: dict[str, Any] = {
+      'topology': self.topology,
+      'mesh': dict(self.mesh),
+      'batch_size': self.batch_size,
+      'fits': self.fits,
+      'memory': dict(self.memory),
+      'out_of_memory': self.out_of_memory,
+    }
+    if self.out_of_memory:
+      return found
+    by, operation = self.bound
+    return found | {
+      'flops': self.flops,
+      'bytes_accessed': self.bytes_accessed,
+      'off_chip_bytes': self.off_chip_bytes,
+      'bytes_sent': sum(c.bytes_sent for c in self.collectives),
+      'seconds': self.seconds,
+      'bound': {'by': by, 'operation': operation},
+      'collectives': [
+        dataclasses.asdict(c) | {'bytes_sent': c.bytes_sent}
+        for c in self.collectives
+      ],
     }
 
 
@@ -172,6 +218,17 @@ def _costs(compiled: jax.stages.Compiled) -> tuple[float, float]:
   return float(costs['flops']), float(costs['bytes accessed'])
 
 
+def _costliest(
+  found: list[operations_lib.Operation],
+) -> list[operations_lib.Operation]:
+  """Returns the operations with most bytes, and those with most FLOPs."""
+  most: dict[operations_lib.Operation, None] = {}
+  for cost in ('bytes', 'flops'):
+    ordered = sorted(found, key=lambda o: -getattr(o, cost))
+    most |= dict.fromkeys(ordered[:_COSTLIEST])
+  return list(most)
+
+
 def _blocks(
   config: ml_collections.ConfigDict, sizes: input_shapes.Sizes, mesh: Mesh
 ) -> int:
@@ -256,6 +313,8 @@ def compile_step(
     flops=0.0,
     bytes_accessed=0.0,
     collectives=[],
+    off_chip_bytes=0.0,
+    operations=[],
   )
   try:
     compiled = lower_step(config, sizes, mesh).compile()
@@ -281,12 +340,14 @@ def compile_step(
     'temporaries': analysis.temp_size_in_bytes,
     'program': analysis.generated_code_size_in_bytes,
   }
+  text = compiled.as_text() or ''
+  operations = list(operations_lib.operations(text))
   return dataclasses.replace(
     report,
     memory={**memory, 'total': sum(memory.values())},
     flops=costs[0],
     bytes_accessed=costs[1],
-    collectives=hlo.collectives(
-      compiled.as_text() or '', num_devices=mesh.size
-    ),
+    collectives=hlo.collectives(text, num_devices=mesh.size),
+    off_chip_bytes=sum(o.bytes for o in operations),
+    operations=_costliest(operations),
   )

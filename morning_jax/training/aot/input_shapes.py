@@ -196,6 +196,9 @@ def of_training(
   def integers(*shape: int) -> Any:
     return jax.ShapeDtypeStruct(shape, jnp.int32, sharding=replicated)
 
+  influencers: Any = jax.ShapeDtypeStruct(
+    (-(-sizes.influencers // axis) * axis,), jnp.int32, sharding=rows
+  )
   positives: Any = jax.ShapeDtypeStruct(
     (device_data.padded_positives(sizes.positives, axis),),
     jnp.int32,
@@ -211,7 +214,7 @@ def of_training(
       search_steps=sizes.longest_list.bit_length(),
     ),
     brand_row_B=integers(sizes.brands),
-    candidate_row_M=integers(sizes.influencers),
+    candidate_row_M=influencers,
     brand_P=positives,
     candidate_P=positives,
     category_B=integers(sizes.brands),
