@@ -382,6 +382,27 @@ def test_which_devices_take_part(shape, axes):
   assert sharded.axes_of(mesh) == axes
 
 
+def test_the_grid_where_a_device_can_hold_what_it_gathers():
+  # The pod recipe: 2 x 4,096 representations of 3,754 in bfloat16.
+  assert sharded.choose('auto', 256, 65_536, 3754, jnp.bfloat16) == 'grid'
+  assert sharded.choose('auto', 256, 1 << 20, 3754, jnp.bfloat16) == 'ring'
+  assert sharded.choose('ring', 256, 16, 4) == 'ring'
+  assert sharded.choose('grid', 256, 1 << 30, 4096) == 'grid'
+
+
+@pytest.mark.parametrize(
+  ('devices', 'shape'), [(1, (1, 1)), (7, (1, 7)), (8, (2, 4)), (256, (16, 16))]
+)
+def test_a_grid_is_as_square_as_it_can_be(devices, shape):
+  grid = sharded.grid_of(('data',), devices)
+  assert (grid.height, grid.width) == shape
+  assert sorted(np.ravel(grid.rows)) == list(range(devices))
+  # Any row and any column share one device.
+  for row in grid.rows:
+    for column in grid.columns:
+      assert len(set(row) & set(column)) == 1
+
+
 @pytest.fixture(scope='module')
 def bundle(tmp_path_factory):
   return runs.write_bundle(tmp_path_factory.mktemp('data') / 'small')
@@ -401,10 +422,13 @@ def training_losses(bundle, workdir, steps, **changes):
     return runs.scalars(run, state, steps)
 
 
-def takes_the_ring(bundle, workdir, **changes):
+def layout_of(bundle, workdir, **changes):
+  """Which exchange a run's program has: of a grid's sums, or around a ring."""
   with training(bundle, workdir, **changes) as (run, state):
     lowered = run.run_steps.lower(state, run.data, runs.inputs(run, 1))
-    return 'collective_permute' in lowered.as_text()
+    text = lowered.as_text()
+  marks = {'grid': 'reduce_scatter', 'ring': 'collective_permute'}
+  return [name for name, mark in marks.items() if mark in text]
 
 
 @pytest.mark.parametrize(
@@ -436,10 +460,11 @@ def test_steps_of_training_equal_one_device(
       )
 
 
-def test_training_takes_the_ring_where_there_is_one(bundle, tmp_path):
+def test_training_shares_the_loss_where_there_are_devices(bundle, tmp_path):
   run = tmp_path / 'run'
-  assert takes_the_ring(bundle, run, mesh__data=8)
-  assert takes_the_ring(bundle, run, mesh__data=1, mesh__model=8)
-  assert not takes_the_ring(bundle, run, mesh__data=8, loss__sharding='none')
-  assert takes_the_ring(bundle, run, mesh__data=8, train__batch_size=60)
-  assert not takes_the_ring(bundle, run, mesh__data=1)
+  assert layout_of(bundle, run, mesh__data=8) == ['grid']
+  assert layout_of(bundle, run, mesh__data=1, mesh__model=8) == ['grid']
+  assert layout_of(bundle, run, mesh__data=8, train__batch_size=60) == ['grid']
+  assert layout_of(bundle, run, mesh__data=8, loss__sharding='ring') == ['ring']
+  assert layout_of(bundle, run, mesh__data=8, loss__sharding='none') == []
+  assert layout_of(bundle, run, mesh__data=1) == []
