@@ -23,6 +23,7 @@ import ml_collections
 
 from launch import command_line
 from morning_jax.core import errors
+from morning_jax.core import files
 from morning_jax.reporting import console
 from morning_jax.training import config_check
 from morning_jax.training.aot import compile as compile_lib
@@ -68,6 +69,13 @@ _SWEEP = flags.DEFINE_string(
   ' Example: --sweep=batch_size:256,1024,4096',
 )
 
+_JSON = flags.DEFINE_string(
+  'json',
+  None,
+  'Write the figures to this file, one object a size. Example:'
+  ' --json=figures.json',
+)
+
 
 def _is_size(text: str) -> bool:
   # Python refuses to read numbers of thousands of digits.
@@ -99,9 +107,15 @@ def _sweep(text: str) -> tuple[str, list[int]]:
   return name, [int(v) for v in parts]
 
 
+def _write(reports: list[compile_lib.Report]) -> None:
+  if _JSON.value:
+    files.write_json(_JSON.value, [r.to_json() for r in reports])
+
+
 def main(argv: list[str]) -> int:
   """Prints what a step needs; returns 1 where it does not fit."""
   del argv
+  command_line.check_output_files(json=_JSON.value)
   jax.config.update('jax_platforms', 'cpu')  # compiles only
   # Programs for devices that are not there can't be read back.
   jax.config.update('jax_enable_compilation_cache', False)
@@ -113,6 +127,7 @@ def main(argv: list[str]) -> int:
   if not _SWEEP.value:
     report = compile_lib.compile_step(config, sizes, topology=_TOPOLOGY.value)
     console.say(report_lib.of_report(report))
+    _write([report])
     return 0 if report.fits else 1
   name, values = _sweep(_SWEEP.value)
   reports = []
@@ -131,6 +146,7 @@ def main(argv: list[str]) -> int:
       )
     )
   console.say(report_lib.of_sweep(name, values, reports))
+  _write(reports)
   return 0 if all(r.fits for r in reports) else 1
 
 

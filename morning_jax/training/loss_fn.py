@@ -17,13 +17,13 @@ from morning_jax.training import loss_table
 
 
 def make_loss(
-  config: ml_collections.ConfigDict, *, ring_unroll: int = 1
+  config: ml_collections.ConfigDict, *, unroll: int = 1
 ) -> Callable[..., pairwise.Parts]:
   """Makes the loss of a batch from the `loss` and `train` configuration.
 
   Args:
     config: the whole configuration, checked.
-    ring_unroll: blocks of scores in one loop body, where devices form a ring.
+    unroll: blocks of scores in one loop body, where there are many devices.
 
   Returns:
     A function of (model, params, data, batch, dropout key) that returns the
@@ -61,7 +61,7 @@ def make_loss(
         lists=data.lists,
         settings=loss,
         negatives=loss_table.negatives(config),
-        ring_unroll=ring_unroll,
+        unroll=unroll,
       )
     )
     if loss.l1:

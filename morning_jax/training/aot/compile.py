@@ -3,7 +3,7 @@
 The compiler for TPUs comes with libtpu and needs no TPU. What is compiled is
 one step, `step.update` of a batch, with arrays of given sizes and no
 data: the compiler's cost figures count a loop's body once, and a dispatch of
-many steps is such a loop. The shuffle at an epoch's end is left out. Where the
+many steps is such a loop. Where the
 host brings the batches (`config.data.placement='stream'`), the step takes one,
 and what is held of others is added to its memory. The ring
 of `all_pairs` is a loop as well; its cost is found by compiling the step twice,
@@ -23,7 +23,7 @@ from jax.sharding import Mesh
 import ml_collections
 
 from morning_jax.core import sharding
-from morning_jax.losses import ring
+from morning_jax.losses import sharded
 from morning_jax.model import factory
 from morning_jax.training import config_check
 from morning_jax.training import loss_fn
@@ -32,7 +32,10 @@ from morning_jax.training import step as step_lib
 from morning_jax.training.aot import chips
 from morning_jax.training.aot import hlo
 from morning_jax.training.aot import input_shapes
+from morning_jax.training.aot import operations as operations_lib
 from morning_jax.training.aot import topology as topology_lib
+
+_COSTLIEST = 8  # operations that a report keeps, of either cost
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +53,9 @@ class Report:
     bytes_accessed: bytes that the operations of a step read and write; what
       stays in on-chip memory is counted too, so HBM sees less.
     collectives: the operations that exchange data.
+    off_chip_bytes: those of `bytes_accessed` that are to and from HBM, by the
+      program's own layouts (`operations`).
+    operations: those that cost most in memory or arithmetic.
   """
 
   topology: str
@@ -61,6 +67,8 @@ class Report:
   flops: float
   bytes_accessed: float
   collectives: list[hlo.Collective]
+  off_chip_bytes: float
+  operations: list[operations_lib.Operation]
 
   @property
   def fits(self) -> bool:
@@ -88,13 +96,51 @@ class Report:
       'one_after_another': max(compute, memory) + exchange,
     }
 
+  @property
+  def bound(self) -> tuple[str, str]:
+    """What limits a step, and the operation that takes most of it."""
+    seconds = self.seconds
+    by = max(('compute', 'memory', 'exchange'), key=lambda k: seconds[k])
+    if by == 'exchange':
+      most = max(self.collectives, key=lambda c: c.bytes_sent)
+      return 'links', f'{most.kind} {most.shapes[:60]}'
+    cost = 'flops' if by == 'compute' else 'bytes'
+    name = max(self.operations, key=lambda o: getattr(o, cost)).name
+    return {'compute': 'arithmetic'}.get(by, by), name
+
+  def to_json(self) -> dict[str, Any]:
+    """Returns plain JSON values of one device and step, bytes and seconds."""
+    found: dict[str, Any] = {
+      'topology': self.topology,
+      'mesh': dict(self.mesh),
+      'batch_size': self.batch_size,
+      'fits': self.fits,
+      'memory': dict(self.memory),
+      'out_of_memory': self.out_of_memory,
+    }
+    if self.out_of_memory:
+      return found
+    by, operation = self.bound
+    return found | {
+      'flops': self.flops,
+      'bytes_accessed': self.bytes_accessed,
+      'off_chip_bytes': self.off_chip_bytes,
+      'bytes_sent': sum(c.bytes_sent for c in self.collectives),
+      'seconds': self.seconds,
+      'bound': {'by': by, 'operation': operation},
+      'collectives': [
+        dataclasses.asdict(c) | {'bytes_sent': c.bytes_sent}
+        for c in self.collectives
+      ],
+    }
+
 
 def lower_step(
   config: ml_collections.ConfigDict,
   sizes: input_shapes.Sizes,
   mesh: Mesh,
   *,
-  ring_unroll: int = 1,
+  unroll: int = 1,
 ) -> jax.stages.Lowered:
   """Lowers one training step for a mesh.
 
@@ -102,7 +148,7 @@ def lower_step(
     config: the whole configuration.
     sizes: sizes of the data.
     mesh: the mesh; its devices need not be attached.
-    ring_unroll: blocks of scores in one loop body.
+    unroll: blocks of scores, or chunks of one, in one loop body.
 
   Returns:
     The step, to be compiled.
@@ -123,7 +169,7 @@ def lower_step(
     fsdp=config.mesh.fsdp,
   )
   data = input_shapes.of_training(spec, sizes, mesh, graph=graph)
-  loss = loss_fn.make_loss(config, ring_unroll=ring_unroll)
+  loss = loss_fn.make_loss(config, unroll=unroll)
   replicated = sharding.replicated(mesh)
   batch: Any
   if config.data.placement == 'stream':
@@ -170,6 +216,46 @@ def lower_step(
 def _costs(compiled: jax.stages.Compiled) -> tuple[float, float]:
   costs: Any = compiled.cost_analysis()
   return float(costs['flops']), float(costs['bytes accessed'])
+
+
+def _costliest(
+  found: list[operations_lib.Operation],
+) -> list[operations_lib.Operation]:
+  """Returns the operations with most bytes, and those with most FLOPs."""
+  most: dict[operations_lib.Operation, None] = {}
+  for cost in ('bytes', 'flops'):
+    ordered = sorted(found, key=lambda o: -getattr(o, cost))
+    most |= dict.fromkeys(ordered[:_COSTLIEST])
+  return list(most)
+
+
+def _blocks(
+  config: ml_collections.ConfigDict, sizes: input_shapes.Sizes, mesh: Mesh
+) -> int:
+  """Returns how many blocks of scores a device computes in a loop."""
+  if config.loss.kind != 'all_pairs' or config.loss.sharding == 'none':
+    return 1
+  if not sharded.axes_of(mesh):
+    return 1
+  spec = sizes.resolve(config.model)
+  example = factory.example_table(spec)
+  graph = input_shapes.of_graph(spec, sizes, mesh)
+  (representations, _), _ = jax.eval_shape(
+    lambda key, graph: factory.build(config.model, spec).init_with_output(
+      key, example, example, graph=graph
+    ),
+    jax.random.key(0),
+    graph,
+  )
+  rows = -(-config.train.batch_size // mesh.size) * mesh.size
+  layout = sharded.choose(
+    config.loss.sharding,
+    mesh.size,
+    rows,
+    sum(x.shape[-1] for x in representations.values()),
+    jnp.dtype(config.loss.dtype),
+  )
+  return sharded.num_blocks(layout, mesh.size, rows)
 
 
 def _batches_ahead(
@@ -227,6 +313,8 @@ def compile_step(
     flops=0.0,
     bytes_accessed=0.0,
     collectives=[],
+    off_chip_bytes=0.0,
+    operations=[],
   )
   try:
     compiled = lower_step(config, sizes, mesh).compile()
@@ -235,12 +323,9 @@ def compile_step(
       raise
     return dataclasses.replace(report, out_of_memory=str(e).splitlines()[0])
   costs = _costs(compiled)
-  axes = ring.axes_of(mesh)
-  if (
-    config.loss.kind == 'all_pairs' and config.loss.sharding == 'ring' and axes
-  ):
-    blocks = math.prod(mesh.shape[a] for a in axes)
-    more = _costs(lower_step(config, sizes, mesh, ring_unroll=2).compile())
+  blocks = _blocks(config, sizes, mesh)
+  if blocks > 1:
+    more = _costs(lower_step(config, sizes, mesh, unroll=2).compile())
     # An odd block behind a loop of pairs is written out once more.
     written = 1 + blocks % 2
     costs = tuple(
@@ -255,12 +340,14 @@ def compile_step(
     'temporaries': analysis.temp_size_in_bytes,
     'program': analysis.generated_code_size_in_bytes,
   }
+  text = compiled.as_text() or ''
+  operations = list(operations_lib.operations(text))
   return dataclasses.replace(
     report,
     memory={**memory, 'total': sum(memory.values())},
     flops=costs[0],
     bytes_accessed=costs[1],
-    collectives=hlo.collectives(
-      compiled.as_text() or '', num_devices=mesh.size
-    ),
+    collectives=hlo.collectives(text, num_devices=mesh.size),
+    off_chip_bytes=sum(o.bytes for o in operations),
+    operations=_costliest(operations),
   )

@@ -71,6 +71,7 @@ def of_report(report: Any) -> str:
   rows.append(['memory of the device', f'{capacity} ({share:.1%} taken)'])
   rows.append(['operations', f'{report.flops:,.4g} FLOP'])
   rows.append(['bytes read and written', _bytes(report.bytes_accessed)])
+  rows.append(['of them to and from HBM', _bytes(report.off_chip_bytes)])
   names = {
     'compute': 'time at peak FLOP/s (bfloat16)',
     'memory': 'time at peak HBM bandwidth, at most',
@@ -84,6 +85,8 @@ def of_report(report: Any) -> str:
       rows, tablefmt='plain', colalign=('left', 'right'), disable_numparse=True
     )
   )
+  by, operation = report.bound
+  lines.append(f'bound by {by}; most of it: {operation}')
   if report.collectives:
     lines += ['', _collectives(report.collectives)]
   if not report.fits:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import json
 import re
 
 import jax
@@ -209,7 +210,7 @@ def test_a_streamed_step_needs_no_table():
   batches = compile_lib.compile_step(c, sizes, topology='v5e:2x2').memory
   features = 10_000_000 * (40 + 8) * 4 / 4  # a quarter a device
   assert table['arguments'] - batches['arguments'] > 0.9 * features
-  assert batches['arguments'] > 4 * 10_000_000  # rows of influencers
+  assert batches['arguments'] > 4 * 10_000_000 / 4  # rows of influencers
   # Two dispatches of at most a MiB over four devices.
   assert 0.4 * 2**20 < batches['batches ahead'] < 0.5 * 2**20
   assert table['batches ahead'] == 0
@@ -265,9 +266,9 @@ def test_a_step_over_the_graph_compiles():
   ],
 )
 def test_the_step_compiles(topology, devices):
-  report = compile_lib.compile_step(
-    small_config(64 * devices), SIZES, topology=topology
-  )
+  c = small_config(64 * devices)
+  c.loss.sharding = 'ring'
+  report = compile_lib.compile_step(c, SIZES, topology=topology)
   assert report.mesh == {'data': devices, 'model': 1}
   assert report.fits
   assert report.memory['total'] > report.memory['temporaries'] > 0
@@ -280,6 +281,44 @@ def test_the_step_compiles(topology, devices):
   text = report_lib.of_report(report)
   assert 'collective-permute' in text
   assert 'taken' in text
+  assert 'bound by ' in text
+  by, operation = report.bound
+  plain = json.loads(json.dumps(report.to_json()))
+  assert plain['bound'] == {'by': by, 'operation': operation}
+  assert plain['seconds']['memory'] == report.seconds['memory']
+  assert 0 < plain['off_chip_bytes'] < 2 * plain['bytes_accessed']
+
+
+def check_no_whole_batch(collectives, batch_size, width):
+  """No collective yields as many features as the batch has."""
+  assert collectives
+  for c in collectives:
+    assert c.bytes < batch_size * width * 4 / 2, c
+
+
+def test_no_collective_carries_the_whole_batch():
+  mesh = sharding.make_mesh(data=8, model=1)
+  c = small_config(1024)
+  text = compile_lib.lower_step(c, SIZES, mesh).compile().as_text()
+  found = hlo.collectives(text, num_devices=8)
+  # A brand's and an influencer's 40 + 8 features for each pair.
+  check_no_whole_batch(found, 1024, 2 * 48)
+  # As many as are wanted, and room for uneven owners.
+  rows = [c for c in found if c.kind == 'all-to-all' and c.bytes > 20_000]
+  assert len(rows) == 1
+  assert rows[0].bytes < 1024 * 48 * 4
+
+
+@needs_libtpu
+def test_on_a_slice_only_what_is_wanted_travels():
+  c = small_config(1024)
+  report = compile_lib.compile_step(c, SIZES, topology='v5e:4x4')
+  check_no_whole_batch(report.collectives, 1024, 2 * 48)
+  kinds = {c.kind for c in report.collectives}
+  # Blocks of 256 x 256 of the scores, on a grid of 4 x 4.
+  assert {'ragged-all-to-all', 'all-gather', 'reduce-scatter'} <= kinds
+  blocks = [c for c in report.collectives if c.shapes.endswith('[256,48]')]
+  assert {(c.kind, c.devices) for c in blocks} == {('all-gather', 4)}
 
 
 @pytest.mark.slow
@@ -290,8 +329,8 @@ def test_the_pod_recipe_compiles_for_256_chips():
   )
   assert run.returncode == 0, run.stderr
   assert 'mesh data 256 x model 1, 16,384 pairs a step' in run.stdout
-  # 64 x 64 scores at each of 256 stops; representations travel as bfloat16.
-  assert re.search(r'collective-permute +bf16\[64,\d+\] +2 +256', run.stdout)
+  # 1,024 x 1,024 scores each; representations travel as bfloat16.
+  assert re.search(r'all-gather +bf16\[1024,\d+\] +16 +1', run.stdout)
   share = re.search(
     r'memory of the device +16.00 GiB \((.*)% taken', run.stdout
   )
