@@ -20,29 +20,16 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import shlex
 
 from absl import flags
 
 from launch import command_line
-from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
-from morning_jax.data.bundle import bundle as bundle_lib
-from morning_jax.data.synthetic import options as world_options
-from morning_jax.features import fitted as fitted_lib
 from morning_jax.features import options as options_lib
-from morning_jax.features import output
-from morning_jax.features import preparation
-from morning_jax.features import work as work_lib
-from morning_jax.features.embedded import writing as embedded
 from morning_jax.features.images import options as image_options
 from morning_jax.features.importers import writing as importing
-from morning_jax.features.raw import folder as folder_lib
-from morning_jax.features.stages import beam as beam_lib
-from morning_jax.features.stages import runner as runner_lib
 from morning_jax.features.text import options as text_options
 from morning_jax.features.topics import options as topic_options
-from morning_jax.reporting import console
 
 _RAW = flags.DEFINE_string(
   'raw', None, 'The raw folder. Example: --raw=my_posts', required=True
@@ -293,164 +280,62 @@ def _options() -> options_lib.Options:
   )
 
 
-def _check_new(flag: str, folder: str) -> None:
-  try:
-    bundle_lib.check_new(folder)
-  except errors.UserError as e:
-    raise errors.UserError(f'--{flag}={e}') from None
-
-
-def _write_embedded() -> None:
-  """Writes the embedded world as a raw folder."""
-  _check_new('raw', _RAW.value)
-  world = (
-    world_options.small() if _WORLD.value == 'small' else world_options.World()
-  )
-  dataset = embedded.write(world, _RAW.value, embedded.PostOptions())
-  console.say(
-    f'{_RAW.value}: written, the posts of {len(dataset.accounts):,} accounts'
-    ' and their followers'
-  )
-  console.say('next:')
-  console.say(
-    f'  python -m launch.prepare --raw={shlex.quote(_RAW.value)}'
-    f' --bundle=my_bundle --image_encoder={embedded.encoder_of(world)}'
-    f' --topics={world.content_topics}'
-    f' --audience_topics={world.audience_topics}'
-  )
-
-
-def _import() -> None:
-  """Writes a raw folder from what another program saved."""
-  if not _SOURCE.value:
-    raise errors.UserError('--import: needs --source, what was saved')
-  _check_new('raw', _RAW.value)
-  places = {
-    name: pathlib.Path(flag.value) if flag.value else None
-    for name, flag in _TABLES.items()
-  }
-  for name, place in places.items():
-    if place is not None and not place.is_file():
-      raise errors.UserError(f'--{name}_table={place}: is no file')
-  source = pathlib.Path(_SOURCE.value)
-  if not source.exists():
-    raise errors.UserError(f'--source={source}: is not there')
-  pictures = pathlib.Path(_PICTURES.value) if _PICTURES.value else None
-  done = importing.write(
-    importing.reader(str(_IMPORT.value))(source, pictures),
-    _RAW.value,
-    importing.Tables(**places),
-    skip_bad=_SKIP_BAD.value,
-  )
-  console.say(
-    f'{_RAW.value}: written, {done.posts:,} posts with {done.pictures:,}'
-    ' pictures'
-  )
-  for count, text in (
-    (done.missing, 'pictures of posts are no files'),
-    (done.left_out, 'posts are of profiles that are in no table'),
-    (done.bad, f'posts are skipped, the first: {done.first_bad}'),
-  ):
-    if count:
-      console.note(f'{count:,} {text}')
-  console.say('next: see to accounts.csv, its splits above all, then')
-  console.say(
-    f'  python -m launch.prepare --raw={shlex.quote(_RAW.value)}'
-    ' --bundle=my_bundle --weights=weights --download'
-  )
-
-
-def _runner() -> runner_lib.Runner:
-  if _RUNNER.value is None:
-    if _BEAM.value:
-      raise errors.UserError('--beam: is of --runner, which is not given')
-    return runner_lib.LocalRunner(_WORKERS.value or runner_lib.cores())
-  beam_lib.check(_RUNNER.value)
-  return beam_lib.BeamRunner(_RUNNER.value, tuple(_BEAM.value))
-
-
-def _say_what_is_in_it(dataset: accounts_lib.Dataset) -> None:
-  a, pairs = dataset.accounts, dataset.positives_Px2
-  for split in accounts_lib.SPLITS:
-    brands = int((a.splits == split).sum())
-    if brands:
-      mine = int((a.splits[pairs[:, 0]] == split).sum())
-      console.say(f'  {split}: {brands:,} brands, {mine:,} positives')
-  sizes = ', '.join(f'{f} {n}' for f, n in dataset.feature_sizes.items())
-  console.say(f'  features: {sizes or "none"}')
-  if dataset.attributes is not None:
-    console.say(
-      f'  attributes: {len(dataset.attributes.names_V):,}, held'
-      f' {len(dataset.attributes.holder):,} times'
-    )
-
-
-def main(argv: list[str]) -> None:
-  """Prepares what the flags name."""
-  del argv
-  if _EMBEDDED.value:
-    _write_embedded()
-    return
-  if _IMPORT.value:
-    _import()
-    return
-  target = _BUNDLE.value or _BRAND_FILES.value
-  if not target or (_BUNDLE.value and _BRAND_FILES.value):
+def _check_outputs() -> None:
+  """Checks which flags go together."""
+  if bool(_BUNDLE.value) == bool(_BRAND_FILES.value):
     raise errors.UserError('name one of --bundle and --brand_files')
   if _BRAND_FILES.value and not _FITTED.value:
     raise errors.UserError(
       '--brand_files: needs --fitted, the bundle that the model was trained on'
     )
-  options, runner = _options(), _runner()
-  fitted = None
   if _FITTED.value:
     for name in _LEARNED:
       if flags.FLAGS[name].present:
         raise errors.UserError(
           f'--{name}: --fitted decides that; leave the flag out'
         )
-    fitted = fitted_lib.load(pathlib.Path(_FITTED.value))
-  _check_new('bundle' if _BUNDLE.value else 'brand_files', target)
-  raw = folder_lib.open_folder(_RAW.value, complete=bool(_BUNDLE.value))
-  plain = target.rstrip('/')
-  work = pathlib.Path(_WORK.value or f'{plain}.work')
-  report = pathlib.Path(_REPORT.value or f'{plain}.report')
-  with work_lib.opened(work):
-    prepared = preparation.prepare(
-      raw,
-      options,
-      work=work,
-      runner=runner,
-      sizes=options_lib.Sizes(profiles=_SHARD_SIZE.value),
-      report=report,
-      fitted=fitted,
+
+
+def main(argv: list[str]) -> None:
+  """Prepares what the flags name."""
+  del argv
+  try:
+    from launch import preparing
+  except ImportError as e:
+    raise errors.UserError(
+      f"needs {e.name}: run pip install 'morning_jax[prepare]'"
+    ) from None
+  if _EMBEDDED.value:
+    preparing.write_embedded(_RAW.value, full=_WORLD.value == 'full')
+    return
+  if _IMPORT.value:
+    if not _SOURCE.value:
+      raise errors.UserError('--import: needs --source, what was saved')
+    preparing.import_folder(
+      _IMPORT.value,
+      _SOURCE.value,
+      _RAW.value,
+      importing.Tables(
+        **{n: pathlib.Path(f.value) for n, f in _TABLES.items() if f.value}
+      ),
+      pictures=_PICTURES.value,
+      skip_bad=_SKIP_BAD.value,
     )
-    console.notes(prepared.dataset.notes)
-    if _BUNDLE.value:
-      output.write_bundle(prepared, _BUNDLE.value)
-      console.say(f'{_BUNDLE.value}: written')
-      _say_what_is_in_it(prepared.dataset)
-    else:
-      written = output.write_brand_files(prepared, target)
-      console.say(f'{target}: {len(written):,} brands written')
-    output.write_report(prepared.report, report)
-  if not _WORK.value:
-    work_lib.remove(work)
-  console.say(
-    f'  {report}: {len(prepared.report.left_over):,} words that no table has,'
-    f' {len(prepared.report.unreadable):,} pictures that could not be read'
+    return
+  _check_outputs()
+  preparing.prepare(
+    preparing.Places(
+      raw=_RAW.value,
+      bundle=_BUNDLE.value,
+      brand_files=_BRAND_FILES.value,
+      fitted=_FITTED.value,
+      work=_WORK.value,
+      report=_REPORT.value,
+    ),
+    _options(),
+    preparing.runner_of(_RUNNER.value, _BEAM.value, _WORKERS.value),
+    options_lib.Sizes(profiles=_SHARD_SIZE.value),
   )
-  console.say('next:')
-  if _BUNDLE.value:
-    console.say(
-      '  python -m launch.train --config=configs/morning.py'
-      f' --config.data.bundle={shlex.quote(_BUNDLE.value)}'
-    )
-  else:
-    console.say(
-      '  python -m launch.recommend --workdir=...'
-      f' --brand_file={shlex.quote(str(written[0]))}'
-    )
 
 
 if __name__ == '__main__':

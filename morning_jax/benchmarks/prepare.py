@@ -46,13 +46,21 @@ def run(
     Figures of `prepare`: captions/s, documents/s, pictures/s, posts/s with the
     memory that reading takes, and accounts/s of the embedded world.
   """
-  yield from topics.run_captions(options, rates)
-  yield from topics.run_topics(options, rates)
+  for figure in topics.run_captions(options, rates):
+    yield _part('words of captions', figure)
+  for figure in topics.run_topics(options, rates):
+    yield _part('topics', figure)
   yield from pictures.run(options, rates)
   each = 2 if options.quick else _KEPT
   for times in (1, 4):
     yield _reading(options, rates, each * times)
   yield _whole(options, rates)
+
+
+def _part(stage: str, figure: harness.Measurement) -> harness.Measurement:
+  """Makes a figure of another benchmark one of this."""
+  parameters = {'stage': stage, **figure.parameters}
+  return dataclasses.replace(figure, name='prepare', parameters=parameters)
 
 
 def _reading(
@@ -100,7 +108,7 @@ def _reading(
     size = path.stat().st_size
   return harness.measured(
     'prepare',
-    {'of': 'reading posts', 'profiles': profiles, 'posts': profiles * each},
+    {'stage': 'reading posts', 'profiles': profiles, 'posts': profiles * each},
     seconds,
     rates.limit(flops=0.0, moved=2.0 * size),
     work=float(profiles * each),
@@ -130,16 +138,12 @@ def _whole(
 ) -> harness.Measurement:
   """Measures a preparation of the small embedded world, first to last byte."""
   world = world_options.small()
+  posts, workers = embedded.PostOptions(), harness.num_threads()
   if options.quick:
     world = dataclasses.replace(
       world, influencers=60, brands_per_category=8, max_positives=10
     )
-  posts = (
-    embedded.PostOptions(2, 1, 1, 2)
-    if options.quick
-    else (embedded.PostOptions())
-  )
-  workers = 1 if options.quick else harness.num_threads()
+    posts, workers = embedded.PostOptions(2, 1, 1, 2), 1
   with tempfile.TemporaryDirectory(dir=options.folder) as name:
     folder = pathlib.Path(name)
     dataset = embedded.write(world, folder / 'raw', posts)
@@ -162,7 +166,7 @@ def _whole(
   accounts = len(dataset.accounts)
   return harness.measured(
     'prepare',
-    {'of': 'the embedded world', 'accounts': accounts},
+    {'stage': 'the embedded world', 'accounts': accounts},
     seconds,
     rates.limit(flops=0.0, moved=2.0 * size),
     work=float(accounts),

@@ -11,7 +11,6 @@ from morning_jax.benchmarks import checkpoint
 from morning_jax.benchmarks import encoding
 from morning_jax.benchmarks import harness
 from morning_jax.benchmarks import paper
-from morning_jax.benchmarks import prepare
 from morning_jax.benchmarks import rates as rates_lib
 from morning_jax.benchmarks import recommending
 from morning_jax.benchmarks import scaling
@@ -20,6 +19,22 @@ from morning_jax.benchmarks import startup
 from morning_jax.benchmarks import top_k
 from morning_jax.benchmarks import training
 from morning_jax.core import errors
+from morning_jax.reporting import console
+
+
+def _prepare(
+  options: harness.Options, rates: rates_lib.Rates
+) -> Iterator[harness.Measurement]:
+  """Runs `prepare`, whose libraries are an extra."""
+  try:
+    from morning_jax.benchmarks import prepare
+  except ImportError as e:
+    console.note(
+      f"prepare needs {e.name}: pip install 'morning_jax[prepare]' brings it"
+    )
+    return
+  yield from prepare.run(options, rates)
+
 
 BENCHMARKS = {
   'training': training.run,
@@ -31,7 +46,7 @@ BENCHMARKS = {
   'startup': startup.run,
   'scaling': scaling.run,
   'serving': serving.run,
-  'prepare': prepare.run,
+  'prepare': _prepare,
 }
 ALL = 'all'
 

@@ -51,8 +51,8 @@ def of_figures(figures: Sequence[Mapping[str, Any]]) -> str:
   """Lays the figures of one benchmark out as a table.
 
   Args:
-    figures: objects as the JSON file has them, of one benchmark, with the same
-      parameters in each.
+    figures: objects as the JSON file has them, of one benchmark; a parameter
+      that a figure does not have is blank.
 
   Returns:
     A table; a column shows `limit`, the best that the machine allows, and the
@@ -60,10 +60,10 @@ def of_figures(figures: Sequence[Mapping[str, Any]]) -> str:
   """
   names = [
     name
-    for name in figures[0]['parameters']
+    for name in dict.fromkeys(k for f in figures for k in f['parameters'])
     # A column only if there are several.
     if name != 'implementation'
-    or len({f['parameters'][name] for f in figures}) > 1
+    or len({f['parameters'].get(name) for f in figures}) > 1
   ]
   further = list(dict.fromkeys(k for f in figures for k in f['also']))
   rows = []

@@ -204,6 +204,17 @@ def _check(
   return digest
 
 
+def _versions() -> list[str]:
+  """Returns the versions of libraries that results depend on."""
+  found = []
+  for name in _LIBRARIES:
+    try:
+      found.append(importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+      found.append('')  # what needs it says so
+  return found
+
+
 def _present(
   features: Mapping[str, np.ndarray],
   accounts: accounts_lib.Accounts,
@@ -235,8 +246,7 @@ class _Steps:
   sizes: options_lib.Sizes
 
   def _key(self, stage: str, *parts: Any) -> str:
-    versions = [importlib.metadata.version(name) for name in _LIBRARIES]
-    return files.digest(_VERSION, stage, versions, *parts)
+    return files.digest(_VERSION, stage, _versions(), *parts)
 
   def posts(
     self, notes: list[str]

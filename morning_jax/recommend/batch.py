@@ -129,12 +129,11 @@ def run(
         if parts is not None:
           parts.write(block, writer.of(rows, found))
       progress.advance(len(rows))
-  outcome = Outcome(count, resumed, 0, 0)
+  lengths: list[int] = []
   with multihost.raise_together():
     if parts is not None:
-      outcome = _finish(catalogue, path, parts, len(blocks), kind, writer)
-      outcome = dataclasses.replace(outcome, resumed=resumed)
-  return outcome
+      lengths = _finish(catalogue, path, parts, len(blocks), kind, writer)
+  return Outcome(count, resumed, lengths.count(0), sum(lengths))
 
 
 def _identity(
@@ -240,19 +239,17 @@ def _finish(
   blocks: int,
   kind: str,
   writer: _Rows,
-) -> Outcome:
-  """Puts the blocks together, and deletes them."""
+) -> list[int]:
+  """Puts the blocks together and deletes them; tells each brand's rows."""
   source = {
     'model step': catalogue.step,
     'bundle': catalogue.dataset.name,
     'bundle fingerprint': catalogue.bundle_fingerprint,
     'date': parts.date,
   }
-  outcome = Outcome(0, 0, 0, 0)
+  lengths: list[int] = []  # rows of each brand
 
   def rows() -> Iterator[list[Any]]:
-    nonlocal outcome
-    outcome = Outcome(0, 0, 0, 0)
     for block in range(blocks):
       lists = parts.read(block)
       if lists is None:
@@ -262,12 +259,7 @@ def _finish(
           )
         )
       for lines in lists:
-        outcome = Outcome(
-          outcome.brands + 1,
-          0,
-          outcome.without + (not lines),
-          outcome.rows + len(lines),
-        )
+        lengths.append(len(lines))
         yield from (line + list(source.values()) for line in lines)
 
   columns = [*writer.columns, *source]
@@ -280,7 +272,7 @@ def _finish(
   }[kind]
   files.write_whole(path, write)
   parts.remove()
-  return outcome
+  return lengths
 
 
 def _write_json(

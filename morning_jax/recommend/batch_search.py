@@ -175,7 +175,7 @@ class Search:
 
 
 def _put_rows(vector_MxD: np.ndarray, mesh: Mesh) -> jax.Array:
-  on_devices: jax.Array = sharding.put_rows(vector_MxD, mesh)  # type: ignore
+  on_devices: jax.Array = sharding.put_rows(vector_MxD, mesh)  # type: ignore[assignment]
   return on_devices
 
 

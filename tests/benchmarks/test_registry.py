@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from morning_jax.benchmarks import harness
 from morning_jax.benchmarks import registry
 from morning_jax.benchmarks import report
 from tests.benchmarks import quick
@@ -19,6 +20,8 @@ COUNTS = {
   'startup': 2,
   'scaling': 3,
   'serving': 4,
+  # Of pictures, decoding by one thread and by all.
+  'prepare': 9 + len({1, harness.num_threads()}),
 }
 _FAST = ('encoding', 'ranking', 'recommending', 'checkpoint')
 

@@ -17,6 +17,13 @@ def running(
 ) -> Iterator[int]:
   """Runs a server as the command does; yields its port."""
   app = app_lib.create_app(engine, settings, metrics=metrics)
+  with serving(app, settings) as port:
+    yield port
+
+
+@contextlib.contextmanager
+def serving(app, settings: settings_lib.Settings) -> Iterator[int]:
+  """Runs any application; yields its port."""
   sock = server_lib.listen('127.0.0.1', 0)
   server = server_lib.make_server(app, settings)
   thread = threading.Thread(target=server.run, args=[[sock]], daemon=True)

@@ -113,6 +113,18 @@ def test_a_shortlist_is_chosen_within_a_budget(ask, brand):
   assert 'Your shortlist is empty' in answer.text
 
 
+def test_brands_that_chose_the_model_are_called_no_others(engine, metrics):
+  def about(split):
+    found = {split: metrics['test']}
+    ask = clients.client(engine, settings_lib.Settings(), found)
+    return html.unescape(ask.get('/about').text)
+
+  assert 'other brands that it had not learned from' in about('test')
+  assert 'which favours them a little' not in about('test')
+  assert 'other brands' not in about('valid')
+  assert 'which favours them a little' in about('valid')
+
+
 def test_the_model_card_is_a_file_that_names_nobody(ask, catalogue):
   answer = ask.get('/model-card')
   assert answer.headers['content-type'].startswith('text/markdown')

@@ -118,10 +118,10 @@ def _lines(
       else:
         # The line that the byte before belongs to is another block's.
         f.seek(first - 1)
-        while (here := f.tell()) < end:
-          if f.readline(min(_LONGEST_LINE, end - here))[-1:] == b'\n':
-            break
-        else:
+        rest = b'.'
+        while rest and rest[-1:] != b'\n' and (here := f.tell()) < end:
+          rest = f.readline(min(_LONGEST_LINE, end - here))
+        if rest[-1:] != b'\n':
           return
       # The first line is the first block's even behind a byte order mark.
       while ((place := f.tell()) < end or not first) and (

@@ -13,6 +13,7 @@ from morning_jax.features import options as options_lib
 from morning_jax.features.images import options as image_options
 from morning_jax.features.importers import instaloader
 from morning_jax.features.importers import writing
+from morning_jax.features.text import options as text_options
 from tests.features import preparations
 
 COFFEE = 'Coffee and an espresso, a latte with cake. #coffeelover @shop.one!'
@@ -145,7 +146,10 @@ def test_it_becomes_a_bundle(saved, tmp_path):
   options = dataclasses.replace(
     preparations.OPTIONS,
     topics=dataclasses.replace(
-      preparations.OPTIONS.topics, content=2, audience=2
+      preparations.OPTIONS.topics,
+      content=2,
+      audience=2,
+      vocabulary=text_options.VocabularyOptions(min_accounts=2, max_share=0.9),
     ),
     images=image_options.ImageOptions(encoder='pattern:4,3'),
     attributes=options_lib.AttributeOptions(min_accounts=2),

@@ -88,12 +88,12 @@ def test_results_that_are_cut_off_are_none(tmp_path):
 
 def test_a_folder_of_results_is_used_by_one_and_is_nothing_else(tmp_path):
   folder = tmp_path / 'work'
-  with work_lib.opened(folder):
-    with (
-      pytest.raises(errors.TransientError, match='another preparation'),
-      work_lib.opened(folder),
-    ):
-      pass
+  with (
+    work_lib.opened(folder),
+    pytest.raises(errors.TransientError, match='another preparation'),
+    work_lib.opened(folder),
+  ):
+    pass
   with work_lib.opened(folder):
     pass
   work_lib.remove(folder)

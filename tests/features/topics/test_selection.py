@@ -50,13 +50,13 @@ def test_words_of_all_documents_are_wholly_coherent():
 
 def test_planted_numbers_are_found():
   topics = planted.topics(6, 10)
-  documents, _ = planted.documents(topics, number=400, mixing=0.1)
+  documents, _ = planted.documents(topics, number=1000, length=8, mixing=0.1)
   told = []
   found = selection.choose(
     planted.cut(documents, 100),
     planted.vocabulary(topics.shape[1]),
     options=selection.SelectionOptions(grid=(3, 12, 6), top_words=6),
-    lda_options=options_lib.LdaOptions(passes=4, batch_size=64),
+    lda_options=options_lib.LdaOptions(passes=6, batch_size=128),
     mesh=sharding.make_mesh(devices=jax.devices()[:1]),
     report=told.append,
   )
