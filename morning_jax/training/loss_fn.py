@@ -43,7 +43,7 @@ def make_loss(
     brands, influencers = jax.tree.map(
       sharding.shard_rows, (batch.brands, batch.influencers)
     )
-    brand, influencer = model.apply(
+    encoded: Any = model.apply(
       {'params': params},
       brands,
       influencers,
@@ -51,6 +51,7 @@ def make_loss(
       train=True,
       rngs={'dropout': dropout_key},
     )
+    brand, influencer = encoded
     parts = kind.parts(
       loss_table.LossInputs(
         brand=brand,

@@ -6,6 +6,8 @@ that `MORNING_PLUGINS` tells of it.
 """
 
 import dataclasses
+import os
+import subprocess
 import sys
 
 import jax
@@ -278,6 +280,18 @@ def test_what_can_not_be_added_changes_nothing(call, said, tables):
   assert set(perspectives.MODALITIES) == {'image', 'text', 'embedding'}
 
 
+def launch(*args: str, module: str = 'train') -> subprocess.CompletedProcess:
+  return subprocess.run(
+    runs.command(*args, module=module),
+    cwd=pages.ROOT,
+    env=runs.environment(),
+    capture_output=True,
+    text=True,
+    timeout=runs.PATIENCE,
+    check=False,
+  )
+
+
 @pytest.mark.slow
 def test_commands_and_their_workers_load_what_is_named(tmp_path, monkeypatch):
   for page in TRAINING:
@@ -288,9 +302,12 @@ def test_commands_and_their_workers_load_what_is_named(tmp_path, monkeypatch):
   runs.write_bundle(tmp_path / 'b')
   for name in ('product_image', 'content_sound'):
     np.save(tmp_path / 'b' / f'{name}.npy', features[name])
-  monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+  # A forked process would not look into PYTHONPATH again.
+  monkeypatch.setenv(
+    'PYTHONPATH', os.pathsep.join((str(tmp_path), str(pages.ROOT)))
+  )
   monkeypatch.setenv(plugins.VARIABLE, ','.join(f'my_{p}' for p in TRAINING))
-  done = runs.launch(
+  done = launch(
     '--config=configs/morning.py:smoke',
     f'--config.data.bundle={tmp_path / "b"}',
     f'--workdir={tmp_path / "run"}',
@@ -303,7 +320,7 @@ def test_commands_and_their_workers_load_what_is_named(tmp_path, monkeypatch):
   assert done.returncode == 0, done.stderr
   assert 'product/image' in done.stdout
   assert 'content/sound' in done.stdout
-  compared = runs.launch(
+  compared = launch(
     f'--bundle={tmp_path / "b"}',
     '--methods=random,topics',
     '--folds=2',
