@@ -96,7 +96,7 @@ def of_graph(spec: input_spec.InputSpec, sizes: Sizes, mesh: Mesh) -> Any:
   )
 
 
-def _of_accounts(
+def of_accounts(
   spec: input_spec.InputSpec,
   most_attributes: int,
   count: int,
@@ -128,7 +128,7 @@ def _packed(
   where: NamedSharding,
 ) -> packed_rows.PackedRows:
   """Returns the shapes of a packed table of so many accounts."""
-  table = _of_accounts(spec, most_attributes, count, where)
+  table = of_accounts(spec, most_attributes, count, where)
   layout = packed_rows.layout_of(table, where.mesh)
   words: Any = jax.ShapeDtypeStruct(
     (count, layout.width), jnp.uint32, sharding=where
@@ -159,7 +159,7 @@ def of_batch(
   def rows(count: int) -> accounts_lib.AccountTable:
     even = count % mesh.shape[sharding.DATA] == 0
     axes = PartitionSpec(sharding.DATA) if even else PartitionSpec()
-    return _of_accounts(
+    return of_accounts(
       spec, sizes.most_attributes, count, NamedSharding(mesh, axes)
     )
 
