@@ -148,9 +148,10 @@ def compile_step(
     more = _costs(lowering.lower_step(config, sizes, mesh, unroll=2).compile())
     # An odd block behind a loop of pairs is written out once more.
     written = 1 + blocks % 2
-    costs = tuple(
-      one + (blocks - 1) * max(two - one, 0.0) / written
-      for one, two in zip(costs, more, strict=True)
+    rest = (blocks - 1) / written
+    costs = (
+      costs[0] + rest * max(more[0] - costs[0], 0.0),
+      costs[1] + rest * max(more[1] - costs[1], 0.0),
     )
   analysis: Any = compiled.memory_analysis()
   memory = {

@@ -126,10 +126,11 @@ def _packed(
   most_attributes: int,
   count: int,
   where: NamedSharding,
+  mesh: Mesh,
 ) -> packed_rows.PackedRows:
   """Returns the shapes of a packed table of so many accounts."""
   table = of_accounts(spec, most_attributes, count, where)
-  layout = packed_rows.layout_of(table, where.mesh)
+  layout = packed_rows.layout_of(table, mesh)
   words: Any = jax.ShapeDtypeStruct(
     (count, layout.width), jnp.uint32, sharding=where
   )
@@ -205,7 +206,7 @@ def of_training(
     sharding=rows,
   )
   return device_data.TrainingData(
-    table=_packed(spec, sizes.most_attributes, num_accounts, rows),
+    table=_packed(spec, sizes.most_attributes, num_accounts, rows, mesh),
     lists=negative_sampling.PositiveLists(
       start=integers(sizes.brands + 1),
       candidate_P=positives,

@@ -156,7 +156,8 @@ def lower_encode(
     NamedSharding(mesh, PartitionSpec(sharding.DATA)),
   )
   with jax.set_mesh(mesh):
-    lowered: jax.stages.Lowered = encode_lib.make_encode(model).lower(
+    encode: Any = encode_lib.make_encode(model)
+    lowered: jax.stages.Lowered = encode.lower(
       {'params': state.params}, block, graph, 'influencer'
     )
   return lowered
