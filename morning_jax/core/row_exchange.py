@@ -20,7 +20,6 @@ from jax.sharding import PartitionSpec
 
 from morning_jax.core import sharding
 
-
 # The compiler for TPUs refuses a ragged all-to-all on slices of v5e of more
 # chips ("not supported in limited ICI routing settings"; 4x4 compiles, 8x8
 # does not): there, as on other devices, messages have one length.
