@@ -1,4 +1,4 @@
-r"""Compiles the training step for a TPU topology that is not attached.
+r"""Compiles a step of a job for a TPU topology that is not attached.
 
 Examples:
   python -m launch.compile --topology=v5e:4x4
@@ -27,7 +27,9 @@ from morning_jax.core import files
 from morning_jax.reporting import console
 from morning_jax.training import config_check
 from morning_jax.training.aot import compile as compile_lib
+from morning_jax.training.aot import figures
 from morning_jax.training.aot import input_shapes
+from morning_jax.training.aot import lowering
 from morning_jax.training.aot import report as report_lib
 
 _DEFAULT = input_shapes.Sizes()
@@ -69,6 +71,14 @@ _SWEEP = flags.DEFINE_string(
   ' Example: --sweep=batch_size:256,1024,4096',
 )
 
+_JOB = flags.DEFINE_enum(
+  'job',
+  'train',
+  lowering.JOBS,
+  'What is compiled: a step of training, the encoding of'
+  ' --config.evaluation.batch_size influencers, or the search for the best'
+  f' {lowering.K} influencers of {lowering.BRANDS} brands.',
+)
 _JSON = flags.DEFINE_string(
   'json',
   None,
@@ -107,7 +117,7 @@ def _sweep(text: str) -> tuple[str, list[int]]:
   return name, [int(v) for v in parts]
 
 
-def _write(reports: list[compile_lib.Report]) -> None:
+def _write(reports: list[figures.Report]) -> None:
   if _JSON.value:
     files.write_json(_JSON.value, [r.to_json() for r in reports])
 
@@ -125,7 +135,9 @@ def main(argv: list[str]) -> int:
     **{name: flag.value for name, flag in _SIZES.items()}, features=_features()
   )
   if not _SWEEP.value:
-    report = compile_lib.compile_step(config, sizes, topology=_TOPOLOGY.value)
+    report = compile_lib.compile_step(
+      config, sizes, topology=_TOPOLOGY.value, job=_JOB.value
+    )
     console.say(report_lib.of_report(report))
     _write([report])
     return 0 if report.fits else 1
@@ -142,7 +154,7 @@ def main(argv: list[str]) -> int:
       changed = dataclasses.replace(sizes, **one)
     reports.append(
       compile_lib.compile_step(
-        changed_config, changed, topology=_TOPOLOGY.value
+        changed_config, changed, topology=_TOPOLOGY.value, job=_JOB.value
       )
     )
   console.say(report_lib.of_sweep(name, values, reports))

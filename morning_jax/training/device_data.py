@@ -94,12 +94,13 @@ def put_data(
   def put(x: Any) -> jax.Array:
     return sharding.put(np.asarray(x, np.int32), replicated)
 
-  def spread(x: np.ndarray) -> jax.Array:
-    rows = padded_positives(len(x), mesh.shape[sharding.DATA])
-    return sharding.put_rows(
-      np.pad(x.astype(np.int32), (0, rows - len(x))), mesh
-    )
+  def spread(x: Any, rows: int) -> jax.Array:
+    padded: Any = np.pad(np.asarray(x, np.int32), (0, rows - len(x)))
+    spread_A: jax.Array = sharding.put_rows(padded, mesh)
+    return spread_A
 
+  axis = mesh.shape[sharding.DATA]
+  positives = padded_positives(len(split.brand_P), axis)
   return TrainingData(
     table=packed_rows.put(table, mesh)
     if isinstance(table, accounts_lib.AccountTable)
@@ -107,16 +108,16 @@ def put_data(
     lists=dataclasses.replace(
       lists,
       start=put(lists.start),
-      candidate_P=spread(lists.candidate_P),
-      rest_rank_P=spread(lists.rest_rank_P),
+      candidate_P=spread(lists.candidate_P, positives),
+      rest_rank_P=spread(lists.rest_rank_P, positives),
       num_candidates=put(lists.num_candidates),
     ),
     brand_row_B=put(split.brand_row_B),
-    candidate_row_M=sharding.put_rows(
-      split.candidate_row_M.astype(np.int32), mesh
+    candidate_row_M=spread(
+      split.candidate_row_M, -(-len(split.candidate_row_M) // axis) * axis
     ),
-    brand_P=spread(split.brand_P),
-    candidate_P=spread(split.candidate_P),
+    brand_P=spread(split.brand_P, positives),
+    candidate_P=spread(split.candidate_P, positives),
     category_B=put(split.category_B),
     num_positives=put(np.int32(len(split.brand_P))),
     graph=sharding.put_large(graph, mesh),

@@ -97,7 +97,7 @@ def of_graph(spec: input_spec.InputSpec, sizes: Sizes, mesh: Mesh) -> Any:
   )
 
 
-def _of_accounts(
+def of_accounts(
   spec: input_spec.InputSpec,
   most_attributes: int,
   count: int,
@@ -127,10 +127,11 @@ def _packed(
   most_attributes: int,
   count: int,
   where: NamedSharding,
+  mesh: Mesh,
 ) -> packed_rows.PackedRows:
   """Returns the shapes of a packed table of so many accounts."""
-  table = _of_accounts(spec, most_attributes, count, where)
-  layout = packed_rows.layout_of(table, where.mesh)
+  table = of_accounts(spec, most_attributes, count, where)
+  layout = packed_rows.layout_of(table, mesh)
   words: Any = jax.ShapeDtypeStruct(
     (count, layout.width), jnp.uint32, sharding=where
   )
@@ -160,7 +161,7 @@ def of_batch(
   def rows(count: int) -> accounts_lib.AccountTable:
     even = count % mesh.shape[sharding.DATA] == 0
     axes = PartitionSpec(sharding.DATA) if even else PartitionSpec()
-    return _of_accounts(
+    return of_accounts(
       spec, sizes.most_attributes, count, NamedSharding(mesh, axes)
     )
 
@@ -206,7 +207,7 @@ def of_training(
     sharding=rows,
   )
   return device_data.TrainingData(
-    table=_packed(spec, sizes.most_attributes, num_accounts, rows),
+    table=_packed(spec, sizes.most_attributes, num_accounts, rows, mesh),
     lists=negative_sampling.PositiveLists(
       start=integers(sizes.brands + 1),
       candidate_P=positives,

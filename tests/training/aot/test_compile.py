@@ -17,6 +17,7 @@ from morning_jax.graph import attribute_graph
 from morning_jax.training.aot import compile as compile_lib
 from morning_jax.training.aot import hlo
 from morning_jax.training.aot import input_shapes
+from morning_jax.training.aot import lowering
 from morning_jax.training.aot import report as report_lib
 from morning_jax.training.aot import topology
 from tests import runs
@@ -225,7 +226,7 @@ def test_a_batch_that_devices_do_not_divide_costs_no_more(kind):
   def costs(batch_size):
     c = small_config(batch_size)
     c.loss.kind = kind
-    compiled = compile_lib.lower_step(c, SIZES, mesh).compile()
+    compiled = lowering.lower_step(c, SIZES, mesh).compile()
     return (
       compiled.memory_analysis().temp_size_in_bytes,
       compiled.cost_analysis()['flops'],
@@ -299,7 +300,7 @@ def check_no_whole_batch(collectives, batch_size, width):
 def test_no_collective_carries_the_whole_batch():
   mesh = sharding.make_mesh(data=8, model=1)
   c = small_config(1024)
-  text = compile_lib.lower_step(c, SIZES, mesh).compile().as_text()
+  text = lowering.lower_step(c, SIZES, mesh).compile().as_text()
   found = hlo.collectives(text, num_devices=8)
   # A brand's and an influencer's 40 + 8 features for each pair.
   check_no_whole_batch(found, 1024, 2 * 48)
