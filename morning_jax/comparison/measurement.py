@@ -15,6 +15,7 @@ from morning_jax.comparison.methods import registry
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.core import files
+from morning_jax.core import plugins
 from morning_jax.evaluation import metrics as metrics_lib
 
 # Distributions whose version can change a result's bits.
@@ -98,8 +99,8 @@ def _version(library: str) -> str:
 def source_digest(environment: Mapping[str, str]) -> str:
   """Returns a digest of what measures: software, libraries and device.
 
-  The software is this module and all that it imports, directly or not; what
-  draws the tables is not among it.
+  The software is this module and all that it imports, directly or not, and what
+  `MORNING_PLUGINS` names; what draws the tables is not among it.
 
   Args:
     environment: variables that are set for measuring, such as numbers of
@@ -113,4 +114,5 @@ def source_digest(environment: Mapping[str, str]) -> str:
     [jax.default_backend(), jax.devices()[0].device_kind],
     dict(environment),
     *(part for module in sources.closure(__name__).items() for part in module),
+    *(part for plugin in plugins.loaded_files().items() for part in plugin),
   )

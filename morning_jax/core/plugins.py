@@ -14,10 +14,30 @@ from __future__ import annotations
 
 import importlib
 import os
+import pathlib
+import sys
 
 from morning_jax.core import errors
 
 VARIABLE = 'MORNING_PLUGINS'
+
+
+def _names() -> list[str]:
+  names = (name.strip() for name in os.environ.get(VARIABLE, '').split(','))
+  return [name for name in names if name]
+
+
+def loaded_files() -> dict[str, pathlib.Path]:
+  """Lists the files of the loaded modules that `MORNING_PLUGINS` names.
+
+  What such a module imports in turn is not among them.
+  """
+  found = {}
+  for name in _names():
+    file = getattr(sys.modules.get(name), '__file__', None)
+    if file:
+      found[name] = pathlib.Path(file)
+  return found
 
 
 def load() -> None:
@@ -26,15 +46,13 @@ def load() -> None:
   Raises:
     UserError: there is no such module, or it fails.
   """
-  for name in os.environ.get(VARIABLE, '').split(','):
-    if not name.strip():
-      continue
+  for name in _names():
     try:
-      importlib.import_module(name.strip())
+      importlib.import_module(name)
     except errors.UserError:
       raise
     except Exception as e:  # anything that a module can do
       raise errors.UserError(
-        f'{VARIABLE}: {errors.quoted(name.strip())} can not be imported:'
+        f'{VARIABLE}: {errors.quoted(name)} can not be imported:'
         f' {type(e).__name__}: {e}'
       ) from None

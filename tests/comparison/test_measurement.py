@@ -1,8 +1,11 @@
 """What a measurement depends on."""
 
+import sys
+
 from morning_jax.comparison import folds as folds_lib
 from morning_jax.comparison import measurement
 from morning_jax.comparison import sources
+from morning_jax.core import plugins
 from morning_jax.core import pool
 from tests.comparison import imported_modules
 from tests.comparison import setups
@@ -44,6 +47,20 @@ def test_what_draws_tables_is_no_part_of_a_measurement():
   rooms = {m.split('.')[1] for m in modules if '.' in m}
   assert {'core', 'data', 'losses', 'model', 'training', 'evaluation'} <= rooms
   assert not {'benchmarks', 'recommend', 'serving'} & rooms
+
+
+def test_a_changed_plugin_changes_the_digest(tmp_path, monkeypatch):
+  before = measurement.source_digest({})
+  monkeypatch.syspath_prepend(tmp_path)
+  monkeypatch.setenv('MORNING_PLUGINS', 'a_plugin_to_digest')
+  file = tmp_path / 'a_plugin_to_digest.py'
+  file.write_text('SIZE = 1\n')
+  plugins.load()
+  loaded = measurement.source_digest({})
+  file.write_text('SIZE = 2\n')
+  monkeypatch.delitem(sys.modules, 'a_plugin_to_digest')
+  plugins.load()
+  assert len({before, loaded, measurement.source_digest({})}) == 3
 
 
 def test_every_module_that_measuring_imports_is_in_the_digest(world):

@@ -80,7 +80,7 @@ def test_a_new_brand_is_prepared_for_a_trained_model(bundle, raw, tmp_path):
   )
   assert done.returncode == 0, done.stderr
   brand = json.loads((tmp_path / 'files' / 'acme.json').read_text())
-  assert brand['attributes'] == ['running', 'shoe']
+  assert brand['attributes'] == ['shoe']
   assert abs(sum(brand['content_text']) - 1) < 1e-5
   assert 'content_image' not in brand
   ranked = runs.launch(

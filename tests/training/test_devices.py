@@ -149,6 +149,7 @@ def test_a_checkpoint_evaluates_the_same_elsewhere(
       assert there[split][name] == pytest.approx(metrics[name], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_on_another_number_of_devices(bundle, tmp_path):
   changes = {
     # A rate that does not know how long the run will be.

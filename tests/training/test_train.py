@@ -377,6 +377,7 @@ def test_killed_five_times_gives_the_same_bits(bundle, uninterrupted, tmp_path):
   ).read_text()
 
 
+@pytest.mark.slow
 def test_sigterm_saves_exits_with_0_and_resumes(
   bundle, uninterrupted, tmp_path
 ):

@@ -40,6 +40,7 @@ def test_attention_is_between_the_accounts_of_a_pair():
   assert float(score[b, m]) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_influence_follows_the_followers():
   dataset = trained.task().dataset
   unknown = dataclasses.replace(dataset.accounts, followers=None)

@@ -217,6 +217,7 @@ def test_a_streamed_step_needs_no_table():
   assert table['batches ahead'] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'kind', runs.slow_but({'all_pairs'}, ['all_pairs', 'triplet'])
 )
