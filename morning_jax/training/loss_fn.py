@@ -45,8 +45,12 @@ def make_loss(
     dropout_key: jax.Array,
   ) -> pairwise.Parts:
     brand_P, candidate_P = batch.brand_P, batch.candidate_P
+    brands, influencers = batch.brands, batch.influencers
+    if loss.kind != 'triplet':
+      # By turns, rows that devices do not divide would all go to all of them.
+      brands, influencers = _to_whole_shares((brands, influencers))
     brands, influencers = jax.tree.map(
-      sharding.shard_rows, (batch.brands, batch.influencers)
+      sharding.shard_rows, (brands, influencers)
     )
     brand, influencer = model.apply(
       {'params': params},
@@ -56,6 +60,10 @@ def make_loss(
       train=True,
       rngs={'dropout': dropout_key},
     )
+    if loss.kind != 'triplet':
+      brand, influencer = jax.tree.map(
+        lambda x: x[: len(brand_P)], (dict(brand), dict(influencer))
+      )
     if loss.kind == 'triplet':
       count = len(brand_P)
       parts = pairwise.triplet(
@@ -115,6 +123,16 @@ def make_loss(
     return parts
 
   return of_batch
+
+
+def _to_whole_shares(tree: Any) -> Any:
+  """Appends zero rows, so that the `data` axis divides them."""
+  mesh = jax.sharding.get_abstract_mesh()
+  size = 1 if mesh.empty else mesh.shape[sharding.DATA]
+  return jax.tree.map(
+    lambda x: jnp.pad(x, ((0, -len(x) % size), *((0, 0),) * (x.ndim - 1))),
+    tree,
+  )
 
 
 def of_positives(
