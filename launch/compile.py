@@ -6,6 +6,8 @@ Examples:
     --config=configs/morning.py:pod --influencers=10000000
   python -m launch.compile --topology=v5p:2x2x2 \
     --sweep=batch_size:256,1024,4096
+  python -m launch.compile --topology=v5e:4x4 --job=ranking \
+    --influencers=1000000 --json=figures.json
 
 Needs the compiler, `pip install 'morning_jax[tpu]'`, and no data: the flags say
 how large it would be, and which features it would have. Exit code 1 if a step

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax import numpy as jnp
 import ml_collections
 
 from morning_jax.core import accounts as accounts_lib
@@ -40,8 +41,12 @@ def make_loss(
     dropout_key: jax.Array,
   ) -> pairwise.Parts:
     brand_P, candidate_P = batch.brand_P, batch.candidate_P
+    brands, influencers = batch.brands, batch.influencers
+    if not kind.draws_negatives:
+      # By turns, rows that devices do not divide would all go to all of them.
+      brands, influencers = _to_whole_shares((brands, influencers))
     brands, influencers = jax.tree.map(
-      sharding.shard_rows, (batch.brands, batch.influencers)
+      sharding.shard_rows, (brands, influencers)
     )
     encoded: Any = model.apply(
       {'params': params},
@@ -52,6 +57,10 @@ def make_loss(
       rngs={'dropout': dropout_key},
     )
     brand, influencer = encoded
+    if not kind.draws_negatives:
+      brand, influencer = jax.tree.map(
+        lambda x: x[: len(brand_P)], (dict(brand), dict(influencer))
+      )
     parts = kind.parts(
       loss_table.LossInputs(
         brand=brand,
@@ -72,6 +81,16 @@ def make_loss(
     return parts
 
   return of_batch
+
+
+def _to_whole_shares(tree: Any) -> Any:
+  """Appends zero rows, so that the `data` axis divides them."""
+  mesh = jax.sharding.get_abstract_mesh()
+  size = 1 if mesh.empty else mesh.shape[sharding.DATA]
+  return jax.tree.map(
+    lambda x: jnp.pad(x, ((0, -len(x) % size), *((0, 0),) * (x.ndim - 1))),
+    tree,
+  )
 
 
 def of_positives(

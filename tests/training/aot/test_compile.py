@@ -306,9 +306,9 @@ def test_no_collective_carries_the_whole_batch():
   # A brand's and an influencer's 40 + 8 features for each pair.
   check_no_whole_batch(found, 1024, 2 * 48)
   # As many as are wanted, and room for uneven owners.
-  rows = [c for c in found if c.kind == 'all-to-all' and c.bytes > 20_000]
+  rows = [c for c in found if c.kind == 'all-to-all' and 'u32' in c.shapes]
   assert len(rows) == 1
-  assert rows[0].bytes < 1024 * 48 * 4
+  assert 1024 * 48 * 4 / 8 * 2 < rows[0].bytes < 1024 * 48 * 4
 
 
 @needs_libtpu
@@ -316,11 +316,12 @@ def test_on_a_slice_only_what_is_wanted_travels():
   c = small_config(1024)
   report = compile_lib.compile_step(c, SIZES, topology='v5e:4x4')
   check_no_whole_batch(report.collectives, 1024, 2 * 48)
-  kinds = {c.kind for c in report.collectives}
-  # Blocks of 256 x 256 of the scores, on a grid of 4 x 4.
-  assert {'ragged-all-to-all', 'all-gather', 'reduce-scatter'} <= kinds
-  blocks = [c for c in report.collectives if c.shapes.endswith('[256,48]')]
-  assert {(c.kind, c.devices) for c in blocks} == {('all-gather', 4)}
+  assert 'ragged-all-to-all' in {c.kind for c in report.collectives}
+  # Blocks of 256 x 256 of the scores, of representations of 40 + 16.
+  blocks = [c for c in report.collectives if c.shapes == 'f32[256,56]']
+  assert blocks
+  # Whatever the compiler makes of small gathers and sums: of four devices.
+  assert {c.devices for c in blocks} == {4}
 
 
 @pytest.mark.slow
