@@ -154,7 +154,7 @@ def _figure(
     {
       'implementation': 'morning_jax',
       'accounts': len(next(iter(work.table.present.values()))),
-      'pairs': int(work.data.num_positives),
+      'pairs': len(work.data.brand_P),
       'simulated_devices': devices,
       'batch_size': work.config.train.batch_size,
     },
