@@ -1,8 +1,8 @@
 """Commands in processes of their own, without the imports of each.
 
 Most of the time of a command that ends with a mistake goes into importing JAX,
-Flax and Orbax. So a server imports what a command imports, but neither the
-command itself nor a backend of JAX, and forks for each command line. The child
+Flax and Orbax. So a server imports what a command imports, but nothing of
+`launch` and no backend of JAX, and forks for each command line. The child
 then runs `python -m launch.<command>` to its end as a shell's would: flags,
 streams, exit code and all.
 """
@@ -89,11 +89,18 @@ def run(
 
 @functools.cache
 def _import_what_it_imports(module: str) -> None:
+  """Imports all that a module of `launch` imports but `launch` itself.
+
+  Commands define flags as they are imported, and two may use one name.
+  """
   tree = ast.parse((ROOT / 'launch' / f'{module}.py').read_text('utf-8'))
   for node in tree.body:
     if isinstance(node, ast.Import):
       for name in node.names:
         importlib.import_module(name.name)
+    elif isinstance(node, ast.ImportFrom) and node.module == 'launch':
+      for name in node.names:
+        _import_what_it_imports(name.name)
     elif isinstance(node, ast.ImportFrom) and node.module:
       for name in node.names:
         found = importlib.import_module(node.module)
