@@ -19,7 +19,7 @@ result to expect (README.md has the figures with their errors):
             A small world, to see that everything works: a quarter of a minute,
             AUC 0.80 on the nine test brands.
   pod       python -m launch.train --config=configs/morning.py:pod
-            Many devices: wide layers, a batch of 16,384, the loss as a ring,
+            Many devices: wide layers, a batch of 16,384, the loss on a grid,
             bfloat16 products. What it needs, without a device of the kind
             (it has not been measured on one):
             python -m launch.compile --topology=v5e:16x16 \
@@ -123,9 +123,10 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   # Of 'all_pairs': weight of a softmax among influencers of brands of the same
   # category as the brand's.
   c.loss.category_weight = 1.5
-  # Of 'all_pairs': with several devices, 'ring' passes influencers from one to
+  # Of 'all_pairs', with several devices: 'grid' gives each one block of the
+  # scores, which sends least; 'ring' passes influencers from one to
   # the next, so that none holds all scores; 'none' leaves it to the compiler.
-  c.loss.sharding = 'ring'
+  c.loss.sharding = 'auto'
   c.loss.dtype = 'float32'  # of products in 'all_pairs'; or 'bfloat16'
   c.loss.l1 = 0.0
   c.loss.l2 = 0.01

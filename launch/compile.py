@@ -1,4 +1,4 @@
-r"""Compiles the training step for a TPU topology that is not attached.
+r"""Compiles a step of a job for a TPU topology that is not attached.
 
 Examples:
   python -m launch.compile --topology=v5e:4x4
@@ -6,6 +6,8 @@ Examples:
     --config=configs/morning.py:pod --influencers=10000000
   python -m launch.compile --topology=v5p:2x2x2 \
     --sweep=batch_size:256,1024,4096
+  python -m launch.compile --topology=v5e:4x4 --job=ranking \
+    --influencers=1000000 --json=figures.json
 
 Needs the compiler, `pip install 'morning_jax[tpu]'`, and no data: the flags say
 how large it would be, and which features it would have. Exit code 1 if a step
@@ -23,10 +25,13 @@ import ml_collections
 
 from launch import command_line
 from morning_jax.core import errors
+from morning_jax.core import files
 from morning_jax.reporting import console
 from morning_jax.training import config_check
 from morning_jax.training.aot import compile as compile_lib
+from morning_jax.training.aot import figures
 from morning_jax.training.aot import input_shapes
+from morning_jax.training.aot import lowering
 from morning_jax.training.aot import report as report_lib
 
 _DEFAULT = input_shapes.Sizes()
@@ -68,6 +73,21 @@ _SWEEP = flags.DEFINE_string(
   ' Example: --sweep=batch_size:256,1024,4096',
 )
 
+_JOB = flags.DEFINE_enum(
+  'job',
+  'train',
+  lowering.JOBS,
+  'What is compiled: a step of training, the encoding of'
+  ' --config.evaluation.batch_size influencers, or the search for the best'
+  f' {lowering.K} influencers of {lowering.BRANDS} brands.',
+)
+_JSON = flags.DEFINE_string(
+  'json',
+  None,
+  'Write the figures to this file, one object a size. Example:'
+  ' --json=figures.json',
+)
+
 
 def _is_size(text: str) -> bool:
   # Python refuses to read numbers of thousands of digits.
@@ -99,9 +119,15 @@ def _sweep(text: str) -> tuple[str, list[int]]:
   return name, [int(v) for v in parts]
 
 
+def _write(reports: list[figures.Report]) -> None:
+  if _JSON.value:
+    files.write_json(_JSON.value, [r.to_json() for r in reports])
+
+
 def main(argv: list[str]) -> int:
   """Prints what a step needs; returns 1 where it does not fit."""
   del argv
+  command_line.check_output_files(json=_JSON.value)
   jax.config.update('jax_platforms', 'cpu')  # compiles only
   # Programs for devices that are not there can't be read back.
   jax.config.update('jax_enable_compilation_cache', False)
@@ -111,8 +137,11 @@ def main(argv: list[str]) -> int:
     **{name: flag.value for name, flag in _SIZES.items()}, features=_features()
   )
   if not _SWEEP.value:
-    report = compile_lib.compile_step(config, sizes, topology=_TOPOLOGY.value)
+    report = compile_lib.compile_step(
+      config, sizes, topology=_TOPOLOGY.value, job=_JOB.value
+    )
     console.say(report_lib.of_report(report))
+    _write([report])
     return 0 if report.fits else 1
   name, values = _sweep(_SWEEP.value)
   reports = []
@@ -127,10 +156,11 @@ def main(argv: list[str]) -> int:
       changed = dataclasses.replace(sizes, **one)
     reports.append(
       compile_lib.compile_step(
-        changed_config, changed, topology=_TOPOLOGY.value
+        changed_config, changed, topology=_TOPOLOGY.value, job=_JOB.value
       )
     )
   console.say(report_lib.of_sweep(name, values, reports))
+  _write(reports)
   return 0 if all(r.fits for r in reports) else 1
 
 

@@ -1,3 +1,3 @@
 """Micro-influencer ranking for brands by multi-perspective representations."""
 
-__version__ = '0.2.0'
+__version__ = '0.3.0'

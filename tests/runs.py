@@ -173,9 +173,7 @@ def inputs(run: trainer_lib.Trainer, steps: int) -> step_inputs.StepInputs:
   return step_inputs.make_step_inputs(
     run.config,
     run.plan,
-    num_positives=int(run.data.num_positives),
     capacity=steps,
-    mesh=run.mesh,
   )(0, steps)
 
 

@@ -75,8 +75,9 @@ class Trainer:
     self.brand_row_B = put(data.brand_row_B).long()
     self.category_B = put(data.category_B)
     self.candidate_row_M = put(data.candidate_row_M).long()
-    self.brand_P = put(data.brand_P).long()
-    self.candidate_P = put(data.candidate_P).long()
+    count = int(data.num_positives)
+    self.brand_P = put(data.brand_P[:count]).long()
+    self.candidate_P = put(data.candidate_P[:count]).long()
     shape = (len(self.brand_row_B), len(self.candidate_row_M))
     self.known_BxM = torch.zeros(shape, dtype=torch.bool, device=self.device)
     self.known_BxM[self.brand_P, self.candidate_P] = True

@@ -154,7 +154,7 @@ def _figure(
     {
       'implementation': 'morning_jax',
       'accounts': len(next(iter(work.table.present.values()))),
-      'pairs': len(work.data.brand_P),
+      'pairs': int(work.data.num_positives),
       'simulated_devices': devices,
       'batch_size': work.config.train.batch_size,
     },

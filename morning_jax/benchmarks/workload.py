@@ -83,9 +83,7 @@ class Workload:
     inputs_of = step_inputs.make_step_inputs(
       self.config,
       self.plan,
-      num_positives=len(self.data.brand_P),
       capacity=length,
-      mesh=self.mesh,
     )
     with jax.set_mesh(self.mesh):
       self.state, scalars = self.run_steps(

@@ -14,8 +14,9 @@ import numpy as np
 
 from morning_jax.core.accounts import Array
 
-# Lists of up to 2^8 - 1 positives are compared entry by entry.
-_COMPARE_STEPS = 8
+# Entries of the lists that are looked up together where they are sharded
+# (`known_pairs`): each device has a multiple of so many.
+LINE = 64
 
 
 @flax.struct.dataclass
@@ -25,7 +26,7 @@ class PositiveLists:
   Attributes:
     start: int32 [brands + 1], where each brand's list begins.
     candidate_P: int32, candidates in 0..num_candidates-1, ascending within a
-      brand.
+      brand. It may be longer than all lists.
     rest_rank_P: int32, how many of the candidates below this one are no
       positives of the brand.
     num_candidates: int32, how many influencers can be drawn.
@@ -144,42 +145,3 @@ def is_positive(
   upto = _count_at_most(lists.candidate_P, lists, brand, candidate)
   last = lists.candidate_P.at[lists.start[brand] + upto - 1].get(mode='clip')
   return (upto > 0) & (last == candidate)
-
-
-def are_positive(
-  lists: PositiveLists, brand_B: jax.Array, candidate_M: jax.Array
-) -> jax.Array:
-  """Tells which pairs of every brand with every candidate are positives.
-
-  Equal to `is_positive` of all pairs. Where the lists are short it compares
-  with their entries in turn: TPUs gather single elements slowly.
-
-  Args:
-    lists: the positives of each brand.
-    brand_B: brands.
-    candidate_M: candidates.
-
-  Returns:
-    bool [B, M].
-  """
-  if not 0 < lists.search_steps <= _COMPARE_STEPS:
-    return is_positive(lists, brand_B[:, None], candidate_M[None, :])
-  start_B = lists.start[brand_B]
-  place_BxK = start_B[:, None] + jnp.arange(2**lists.search_steps - 1)
-  listed_BxK = jnp.where(
-    place_BxK < lists.start[brand_B + 1][:, None],
-    lists.candidate_P.at[place_BxK].get(mode='clip'),
-    -1,
-  )
-
-  def equal(listed_B: jax.Array) -> jax.Array:
-    return listed_B[:, None] == candidate_M[None, :]
-
-  # A loop: all comparisons at once would be an array [B, K, M].
-  known_BxM, _ = jax.lax.scan(
-    lambda known_BxM, listed_B: (known_BxM | equal(listed_B), None),
-    equal(listed_BxK[:, 0]),
-    listed_BxK[:, 1:].T,
-    unroll=8,
-  )
-  return known_BxM

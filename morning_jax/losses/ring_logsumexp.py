@@ -9,8 +9,6 @@ recomputes each block from them, while an influencer's gradient travels with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-import dataclasses
 import functools
 from typing import Any
 
@@ -18,131 +16,60 @@ import flax.struct
 import jax
 from jax import numpy as jnp
 
-from morning_jax.losses import negative_sampling
+from morning_jax.losses import blocks
+from morning_jax.losses import known_pairs
 from morning_jax.losses import pairwise
 from morning_jax.losses import ring_exchange
-
-Representations = Mapping[str, jax.Array]  # perspective -> [rows, D]
-
-
-# For callers that know it by its former place.
-product = pairwise.product
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-  """What is fixed when a ring is compiled."""
-
-  axes: tuple[str, ...]
-  margins: tuple[tuple[str, float], ...]  # empty: no hinges
-  temperature: float
-  dtype: Any
-  unroll: int
-  within_category: bool = False
+from morning_jax.losses.blocks import Representations
 
 
 @flax.struct.dataclass
 class RingRows:
-  """Which accounts the rows and the columns of a device's first block are."""
+  """What is known of the rows and the columns of a device's first block.
 
-  lists: negative_sampling.PositiveLists
-  brand_R: jax.Array
-  candidate_R: jax.Array
+  Attributes:
+    word_BxW: known pairs of this device's brands with the influencers of all
+      devices, one device after another (`known_pairs.find`).
+    valid_R: which are no padding.
+    category_R: category of each row's brand.
+  """
+
+  word_BxW: jax.Array
   valid_R: jax.Array
   category_R: jax.Array
 
 
-@flax.struct.dataclass
-class Sums:
-  """What a device's brands and influencers add to the loss.
-
-  Attributes:
-    row_R: log-sum-exp of each brand's logits, its own influencer's included.
-    column_R: the same of each influencer, over brands.
-    category_R: as `row_R`, over the influencers of the brand's category; of
-      the own pair alone where that is not asked for.
-    hinge: perspective -> [R] sums of a brand's hinges.
-    negatives_R: number of unmasked pairs of each brand.
-  """
-
-  row_R: jax.Array
-  column_R: jax.Array
-  category_R: jax.Array
-  hinge: Mapping[str, jax.Array]
-  negatives_R: jax.Array
-
-
 def _masks(
-  rows: RingRows, candidate_R: jax.Array, valid_R: jax.Array, stop: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-  """Returns which pairs of a block are negatives, and which are logits.
+  rows: RingRows, valid_R: jax.Array, stop: jax.Array, axes: tuple[str, ...]
+) -> blocks.Masks:
+  """Tells what the pairs of a block are.
 
   Args:
-    rows: the device's own rows.
-    candidate_R: the influencers that are here at this stop.
-    valid_R: which of them are no padding.
+    rows: of the device itself.
+    valid_R: which of the influencers that are here are no padding.
     stop: stops behind; at stop 0 a device has its own influencers.
+    axes: the mesh axes whose devices form the ring.
   """
-  own_RxR = jnp.eye(len(candidate_R), dtype=bool) & (stop == 0)
-  known_RxR = negative_sampling.are_positive(
-    rows.lists, rows.brand_R, candidate_R
+  count = len(valid_R)
+  # Whose influencers are here.
+  source = (jax.lax.axis_index(axes) - stop) % jax.lax.axis_size(axes)
+  word_RxW = jax.lax.dynamic_slice_in_dim(rows.word_BxW, source * count, count)
+  return blocks.masks(
+    jnp.eye(count, dtype=bool) & (stop == 0),
+    known_pairs.known(word_RxW, count),
+    rows.valid_R,
+    valid_R,
   )
-  negative_RxR = (
-    ~known_RxR & ~own_RxR & rows.valid_R[:, None] & valid_R[None, :]
-  )
-  # Its own pair stays with a padded row too: its log-sum-exp is finite.
-  return negative_RxR, negative_RxR | own_RxR
-
-
-def _scores(
-  brand: Representations, influencer: Representations
-) -> pairwise.Scores:
-  return {k: pairwise.product(brand[k], influencer[k]) for k in brand}
-
-
-def rounded(tree: Any, dtype: Any) -> Any:
-  """Casts arrays for products; `dtype` None leaves them."""
-  return jax.tree.map(lambda x: x.astype(dtype or x.dtype), tree)
-
-
-def _logits(
-  scores: pairwise.Scores, kept_RxR: jax.Array, options: Options
-) -> jax.Array:
-  return jnp.where(
-    kept_RxR, pairwise.join(scores) / options.temperature, -jnp.inf
-  )
-
-
-def _within_category(
-  logit_RxR: jax.Array,
-  rows: RingRows,
-  category_R: jax.Array,
-  stop: jax.Array,
-) -> jax.Array:
-  """Keeps the logits of one category, and of the own pairs."""
-  own_RxR = jnp.eye(len(category_R), dtype=bool) & (stop == 0)
-  same_RxR = pairwise.same_category(rows.category_R, category_R)
-  return jnp.where(same_RxR | own_RxR, logit_RxR, -jnp.inf)
-
-
-def _add_up(
-  running: tuple[jax.Array, jax.Array], logit_RxR: jax.Array, *, axis: int
-) -> tuple[jax.Array, jax.Array]:
-  """Takes a block into running log-sum-exps, top + log(total)."""
-  top, total = running
-  new_top = jnp.maximum(top, logit_RxR.max(axis))
-  shifted = jnp.exp(logit_RxR - jnp.expand_dims(new_top, axis))
-  return new_top, total * jnp.exp(top - new_top) + shifted.sum(axis)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def sums(
-  options: Options,
+  options: blocks.Options,
   brand: Representations,
   influencer: Representations,
   own: pairwise.Scores,
   rows: RingRows,
-) -> Sums:
+) -> blocks.Sums:
   """Goes around the ring once; runs on each device, under `shard_map`.
 
   Args:
@@ -155,37 +82,36 @@ def sums(
   Returns:
     The sums; their gradients take the ring as well.
   """
-  brand, influencer = rounded((brand, influencer), options.dtype)
+  brand, influencer = blocks.rounded((brand, influencer), options.dtype)
 
   def body(carry: Any, stop: jax.Array) -> Any:
     here, column, row, category, hinge, count_R = carry
-    influencer, candidate_R, valid_R, category_R = here
+    influencer, valid_R, category_R = here
     # Sent while this block is computed.
     arriving = ring_exchange.pass_on(here, options.axes)
-    negative_RxR, kept_RxR = _masks(rows, candidate_R, valid_R, stop)
-    scores = _scores(brand, influencer)
-    logit_RxR = _logits(scores, kept_RxR, options)
-    row = _add_up(row, logit_RxR, axis=1)
-    column = _add_up(column, logit_RxR, axis=0)
+    of_block = _masks(rows, valid_R, stop, options.axes)
+    scores = blocks.scores(brand, influencer)
+    logit_RxR = blocks.logits(scores, of_block.kept_RxC, options)
+    row = blocks.add_up(row, logit_RxR, axis=1)
+    column = blocks.add_up(column, logit_RxR, axis=0)
     if options.within_category:
-      within_RxR = _within_category(logit_RxR, rows, category_R, stop)
-      category = _add_up(category, within_RxR, axis=1)
-    for k, margin in options.margins:
-      hinge_RxR = jnp.maximum(scores[k] - own[k][:, None] + margin, 0.0)
-      hinge = hinge | {
-        k: hinge[k] + jnp.where(negative_RxR, hinge_RxR, 0.0).sum(1)
-      }
-    count_R += negative_RxR.sum(1, dtype=jnp.float32)
+      within_RxR = blocks.within_category(
+        logit_RxR, of_block.own_RxC, rows.category_R, category_R
+      )
+      category = blocks.add_up(category, within_RxR, axis=1)
+    more = blocks.hinges(scores, own, of_block.negative_RxC, options)
+    hinge = {k: hinge[k] + more[k] for k in hinge}
+    count_R += of_block.negative_RxC.sum(1, dtype=jnp.float32)
     column = ring_exchange.pass_on(column, options.axes)
     return arriving, column, row, category, hinge, count_R
 
-  zero_R = ring_exchange.zeros(rows.brand_R, options.axes)
+  zero_R = ring_exchange.zeros(rows.valid_R, options.axes)
   # Below every score, yet finite: the first maximum is never inf - inf.
   empty = (zero_R + jnp.finfo(jnp.float32).min, zero_R)
   _, column, row, category, hinge, count_R = ring_exchange.around(
     body,
     (
-      (influencer, rows.candidate_R, rows.valid_R, rows.category_R),
+      (influencer, rows.valid_R, rows.category_R),
       empty,
       empty,
       empty,
@@ -195,7 +121,7 @@ def sums(
     options.axes,
     unroll=options.unroll,
   )
-  return Sums(
+  return blocks.Sums(
     row_R=row[0] + jnp.log(row[1]),
     column_R=column[0] + jnp.log(column[1]),
     category_R=category[0] + jnp.log(category[1])
@@ -207,53 +133,40 @@ def sums(
 
 
 def _forward(
-  options: Options,
+  options: blocks.Options,
   brand: Representations,
   influencer: Representations,
   own: pairwise.Scores,
   rows: RingRows,
-) -> tuple[Sums, Any]:
+) -> tuple[blocks.Sums, Any]:
   out = sums(options, brand, influencer, own, rows)
   kept = out.row_R, out.column_R, out.category_R
   return out, (brand, influencer, own, rows, kept)
 
 
 def _backward(
-  options: Options, residuals: Any, grads: Sums
+  options: blocks.Options, residuals: Any, grads: blocks.Sums
 ) -> tuple[Any, Any, Any, None]:
   """Goes around once more; an influencer's gradient travels with it."""
   brand, influencer, own, rows, (row_R, column_R, within_R) = residuals
-  brand, influencer = rounded((brand, influencer), options.dtype)
+  brand, influencer = blocks.rounded((brand, influencer), options.dtype)
 
   def body(carry: Any, stop: jax.Array) -> Any:
     here, to_influencer, to_brand, to_own = carry
-    influencer, candidate_R, valid_R, category_R, column_R, column_grad_R = here
+    influencer, valid_R, category_R, column_R, column_grad_R = here
     arriving = ring_exchange.pass_on(here, options.axes)
-    negative_RxR, kept_RxR = _masks(rows, candidate_R, valid_R, stop)
-    scores = _scores(brand, influencer)
-    logit_RxR = _logits(scores, kept_RxR, options)
-    # d logsumexp = softmax.
-    to_logit_RxR = (
-      jnp.exp(logit_RxR - row_R[:, None]) * grads.row_R[:, None]
-      + jnp.exp(logit_RxR - column_R[None, :]) * column_grad_R[None, :]
+    to_scores, more = blocks.score_gradients(
+      blocks.scores(brand, influencer),
+      own,
+      _masks(rows, valid_R, stop, options.axes),
+      options,
+      row=(row_R, grads.row_R),
+      column=(column_R, column_grad_R),
+      category=(within_R, grads.category_R, rows.category_R, category_R),
+      hinge=grads.hinge,
     )
-    if options.within_category:
-      within_RxR = _within_category(logit_RxR, rows, category_R, stop)
-      to_logit_RxR += (
-        jnp.exp(within_RxR - within_R[:, None]) * grads.category_R[:, None]
-      )
-    to_logit_RxR /= options.temperature
-    margins = dict(options.margins)
-    for k in brand:
-      to_score_RxR = to_logit_RxR
-      if k in margins:
-        active_RxR = negative_RxR & (
-          scores[k] - own[k][:, None] + margins[k] > 0
-        )
-        push_RxR = jnp.where(active_RxR, grads.hinge[k][:, None], 0.0)
-        to_score_RxR = to_score_RxR + push_RxR
-        to_own = to_own | {k: to_own[k] - push_RxR.sum(1)}
-      to_score_RxR = to_score_RxR.astype(brand[k].dtype)
+    to_own = to_own | {k: to_own[k] + v for k, v in more.items()}
+    for k, to_score_RxR in blocks.rounded(to_scores, options.dtype).items():
       to_brand = to_brand | {
         k: to_brand[k] + pairwise.product(to_score_RxR, influencer[k].T)
       }
@@ -268,7 +181,6 @@ def _backward(
     (
       (
         influencer,
-        rows.candidate_R,
         rows.valid_R,
         rows.category_R,
         column_R,

@@ -187,16 +187,31 @@ class Morning(nn.Module):
     Returns:
       Perspective -> [B, D], and perspective -> [M, D].
     """
-    num_brands = jax.tree.leaves(brands)[0].shape[0]
-    joined = jax.tree.map(
-      lambda b, m: jnp.concatenate([b, m]), brands, influencers
+    num_brands, num_influencers = (
+      jax.tree.leaves(x)[0].shape[0] for x in (brands, influencers)
     )
-    both = self._towers(joined, graph=graph, train=train)
+    if num_brands == num_influencers:
+      # By turns: where rows are sharded, each stays on its device.
+      joined = jax.tree.map(
+        lambda b, m: jnp.stack([b, m], axis=1).reshape(-1, *b.shape[1:]),
+        brands,
+        influencers,
+      )
+      both = self._towers(joined, graph=graph, train=train)
+      of_brands, of_influencers = (
+        {k: v.reshape(num_brands, 2, -1)[:, side] for k, v in both.items()}
+        for side in (0, 1)
+      )
+    else:
+      joined = jax.tree.map(
+        lambda b, m: jnp.concatenate([b, m]), brands, influencers
+      )
+      both = self._towers(joined, graph=graph, train=train)
+      of_brands = {k: v[:num_brands] for k, v in both.items()}
+      of_influencers = {k: v[num_brands:] for k, v in both.items()}
     return (
-      self._attend({k: v[:num_brands] for k, v in both.items()}, role='brand'),
-      self._attend(
-        {k: v[num_brands:] for k, v in both.items()}, role='influencer'
-      ),
+      self._attend(of_brands, role='brand'),
+      self._attend(of_influencers, role='influencer'),
     )
 
 

@@ -218,6 +218,35 @@ def top_k_sharded(
   )
 
 
+def lower_sharded(
+  brand_BxD: Any, catalogue_MxD: Any, *, k: int, num_rows: int, mesh: Mesh
+) -> jax.stages.Lowered:
+  """Lowers the search of `top_k_sharded`, of shapes; for devices of any kind.
+
+  Args:
+    brand_BxD: shape of the brands, with its sharding.
+    catalogue_MxD: shape of the catalogue.
+    k: how many, at most `num_rows`.
+    num_rows: rows of the catalogue without padding.
+    mesh: the mesh; its devices need not be attached.
+
+  Returns:
+    The program, to be compiled.
+  """
+  _check(brand_BxD, catalogue_MxD, k, num_rows)
+  num_brands, width = brand_BxD.shape
+  platform = mesh.devices.flat[0].platform
+  return _search_shards.lower(
+    brand_BxD,
+    catalogue_MxD,
+    k=k,
+    num_rows=num_rows,
+    mesh=mesh,
+    block_rows=_rows_of_block(num_brands, width, platform),
+    approximate=False,
+  )
+
+
 @functools.partial(
   jax.jit,
   static_argnames=('k', 'num_rows', 'mesh', 'block_rows', 'approximate'),

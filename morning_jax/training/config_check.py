@@ -39,7 +39,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
   'model.init': ('normal', 'uniform'),
   'model.dtype': ('float32', 'bfloat16'),
   'loss.variant': ('paper', 'release'),
-  'loss.sharding': ('ring', 'none'),
+  'loss.sharding': ('auto', 'grid', 'ring', 'none'),
   'loss.dtype': ('float32', 'bfloat16'),
   'optimizer.name': ('adam', 'adam_tf1'),
   'optimizer.schedule': ('constant', 'exponential', 'cosine'),

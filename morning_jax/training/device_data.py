@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import flax.struct
 import jax
+from jax import numpy as jnp
 from jax.sharding import Mesh
 import ml_collections
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import packed_rows
+from morning_jax.core import row_exchange
 from morning_jax.core import sharding
 from morning_jax.data import splits
 from morning_jax.losses import negative_sampling
@@ -22,19 +26,20 @@ class TrainingData:
   """All that a step reads, on device.
 
   Attributes:
-    table: features of all accounts, rows sharded over `data`; None where the
-      host brings each batch's.
+    table: features of all accounts, rows sharded over `data` and packed; None
+      where the host brings each batch's.
     lists: the positives of each brand.
     brand_row_B: account row of each training brand.
-    candidate_row_M: account row of each training influencer.
-    brand_P: brand of each positive.
-    candidate_P: influencer of each positive.
+    candidate_row_M: account row of each training influencer; sharded over
+      `data`.
+    brand_P: brand of each positive; sharded over `data`, as are the lists.
+    candidate_P: influencer of each positive; sharded too.
     category_B: category of each training brand; -1 where unknown.
     num_positives: how many positives there are; arrays may be padded.
     graph: the attribute graph, where the model takes it.
   """
 
-  table: accounts_lib.AccountTable | None
+  table: packed_rows.PackedRows | None
   lists: negative_sampling.PositiveLists
   brand_row_B: jax.Array
   candidate_row_M: jax.Array
@@ -43,6 +48,21 @@ class TrainingData:
   category_B: jax.Array
   num_positives: jax.Array
   graph: Any = None
+
+
+def padded_positives(count: int, num_devices: int) -> int:
+  """Returns the length of arrays of positives on device.
+
+  Args:
+    count: how many positives there are.
+    num_devices: size of the `data` axis.
+
+  Returns:
+    As many, or more: every device has a whole number of lines
+    (`negative_sampling.LINE`), one at least.
+  """
+  whole = negative_sampling.LINE * num_devices
+  return max(1, -(-count // whole)) * whole
 
 
 def put_data(
@@ -74,15 +94,30 @@ def put_data(
   def put(x: Any) -> jax.Array:
     return sharding.put(np.asarray(x, np.int32), replicated)
 
+  def spread(x: Any, rows: int) -> jax.Array:
+    padded: Any = np.pad(np.asarray(x, np.int32), (0, rows - len(x)))
+    spread_A: jax.Array = sharding.put_rows(padded, mesh)
+    return spread_A
+
+  axis = mesh.shape[sharding.DATA]
+  positives = padded_positives(len(split.brand_P), axis)
   return TrainingData(
-    table=sharding.put_rows(table, mesh)
+    table=packed_rows.put(table, mesh)
     if isinstance(table, accounts_lib.AccountTable)
     else None,
-    lists=jax.tree.map(put, lists),
+    lists=dataclasses.replace(
+      lists,
+      start=put(lists.start),
+      candidate_P=spread(lists.candidate_P, positives),
+      rest_rank_P=spread(lists.rest_rank_P, positives),
+      num_candidates=put(lists.num_candidates),
+    ),
     brand_row_B=put(split.brand_row_B),
-    candidate_row_M=put(split.candidate_row_M),
-    brand_P=put(split.brand_P),
-    candidate_P=put(split.candidate_P),
+    candidate_row_M=spread(
+      split.candidate_row_M, -(-len(split.candidate_row_M) // axis) * axis
+    ),
+    brand_P=spread(split.brand_P, positives),
+    candidate_P=spread(split.candidate_P, positives),
     category_B=put(split.category_B),
     num_positives=put(np.int32(len(split.brand_P))),
     graph=sharding.put_large(graph, mesh),
@@ -106,17 +141,38 @@ def gather(
   Returns:
     The batch.
   """
+  brand_P = row_exchange.take_rows(data.brand_P, positive_P)
+  candidate_P = row_exchange.take_rows(data.candidate_P, positive_P)
   indices = sampler.of_positives(
-    config,
-    data.lists,
-    data.brand_P[positive_P],
-    data.candidate_P[positive_P],
-    negative_key,
+    config, data.lists, brand_P, candidate_P, negative_key
   )
-  assert data.table is not None
+  table = data.table
+  assert table is not None
+
+  def take(rows: jax.Array) -> accounts_lib.AccountTable:
+    words = row_exchange.take_rows(table.word_AxW, rows)
+    taken: accounts_lib.AccountTable = dataclasses.replace(
+      table, word_AxW=words
+    ).unpack()
+    return taken
+
+  brand_row_P = data.brand_row_B[indices.brand_P]
+  influencer_row_Q = row_exchange.take_rows(
+    data.candidate_row_M, indices.influencers
+  )
+  if len(influencer_row_Q) == len(positive_P):
+    # A device's brands and influencers in one exchange.
+    rows_Px2 = jnp.stack([brand_row_P, influencer_row_Q], axis=1)
+    word_Px2xW = row_exchange.take_rows(table.word_AxW, rows_Px2)
+    brands, influencers = (
+      dataclasses.replace(table, word_AxW=word_Px2xW[:, side]).unpack()
+      for side in (0, 1)
+    )
+  else:
+    brands, influencers = take(brand_row_P), take(influencer_row_Q)
   return accounts_lib.Batch(
     brand_P=indices.brand_P,
     candidate_P=indices.candidate_P,
-    brands=data.table[data.brand_row_B[indices.brand_P]],
-    influencers=data.table[data.candidate_row_M[indices.influencers]],
+    brands=brands,
+    influencers=influencers,
   )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax import numpy as jnp
 import ml_collections
 
 from morning_jax.core import accounts as accounts_lib
@@ -17,13 +18,13 @@ from morning_jax.training import loss_table
 
 
 def make_loss(
-  config: ml_collections.ConfigDict, *, ring_unroll: int = 1
+  config: ml_collections.ConfigDict, *, unroll: int = 1
 ) -> Callable[..., pairwise.Parts]:
   """Makes the loss of a batch from the `loss` and `train` configuration.
 
   Args:
     config: the whole configuration, checked.
-    ring_unroll: blocks of scores in one loop body, where devices form a ring.
+    unroll: blocks of scores in one loop body, where there are many devices.
 
   Returns:
     A function of (model, params, data, batch, dropout key) that returns the
@@ -40,8 +41,12 @@ def make_loss(
     dropout_key: jax.Array,
   ) -> pairwise.Parts:
     brand_P, candidate_P = batch.brand_P, batch.candidate_P
+    brands, influencers = batch.brands, batch.influencers
+    if not kind.draws_negatives:
+      # By turns, rows that devices do not divide would all go to all of them.
+      brands, influencers = _to_whole_shares((brands, influencers))
     brands, influencers = jax.tree.map(
-      sharding.shard_rows, (batch.brands, batch.influencers)
+      sharding.shard_rows, (brands, influencers)
     )
     encoded: Any = model.apply(
       {'params': params},
@@ -52,6 +57,10 @@ def make_loss(
       rngs={'dropout': dropout_key},
     )
     brand, influencer = encoded
+    if not kind.draws_negatives:
+      brand, influencer = jax.tree.map(
+        lambda x: x[: len(brand_P)], (dict(brand), dict(influencer))
+      )
     parts = kind.parts(
       loss_table.LossInputs(
         brand=brand,
@@ -62,7 +71,7 @@ def make_loss(
         lists=data.lists,
         settings=loss,
         negatives=loss_table.negatives(config),
-        ring_unroll=ring_unroll,
+        unroll=unroll,
       )
     )
     if loss.l1:
@@ -72,6 +81,16 @@ def make_loss(
     return parts
 
   return of_batch
+
+
+def _to_whole_shares(tree: Any) -> Any:
+  """Appends zero rows, so that the `data` axis divides them."""
+  mesh = jax.sharding.get_abstract_mesh()
+  size = 1 if mesh.empty else mesh.shape[sharding.DATA]
+  return jax.tree.map(
+    lambda x: jnp.pad(x, ((0, -len(x) % size), *((0, 0),) * (x.ndim - 1))),
+    tree,
+  )
 
 
 def of_positives(

@@ -12,7 +12,7 @@ import ml_collections
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.losses import negative_sampling
 from morning_jax.losses import pairwise
-from morning_jax.losses import ring
+from morning_jax.losses import sharded
 from morning_jax.model import morning
 
 # Weights of the mean scores in the released program's extra term.
@@ -37,7 +37,7 @@ class LossInputs:
     lists: the positives of each brand, to mask known ones.
     settings: the `loss` part of the configuration.
     negatives: N, drawn for each positive.
-    ring_unroll: blocks of scores in one loop body, where devices form a ring.
+    unroll: blocks of scores in one loop body, where there are many devices.
   """
 
   brand: morning.Representations
@@ -48,7 +48,7 @@ class LossInputs:
   lists: negative_sampling.PositiveLists
   settings: ml_collections.ConfigDict
   negatives: int
-  ring_unroll: int = 1
+  unroll: int = 1
 
   @property
   def margins(self) -> Mapping[str, float]:
@@ -113,12 +113,12 @@ def _triplet(inputs: LossInputs) -> pairwise.Parts:
 
 
 def _all_pairs(inputs: LossInputs) -> pairwise.Parts:
-  """Computes the softmaxes over all pairs, on one device or around a ring."""
+  """Computes the softmaxes over all pairs, on one device or on many."""
   settings = inputs.settings
-  if settings.sharding == 'ring' and (
-    axes := ring.axes_of(jax.sharding.get_abstract_mesh())
+  if settings.sharding != 'none' and (
+    axes := sharded.axes_of(jax.sharding.get_abstract_mesh())
   ):
-    return ring.all_pairs_sharded(
+    return sharded.all_pairs_sharded(
       dict(inputs.brand),
       dict(inputs.influencer),
       inputs.lists,
@@ -131,7 +131,8 @@ def _all_pairs(inputs: LossInputs) -> pairwise.Parts:
       category_B=inputs.category_P,
       category_weight=settings.category_weight,
       dtype=jnp.dtype(settings.dtype),
-      unroll=inputs.ring_unroll,
+      layout=settings.sharding,
+      unroll=inputs.unroll,
     )
   return pairwise.all_pairs(
     inputs.scores(),

@@ -159,10 +159,7 @@ def build(
     inputs_of=step_inputs.make_step_inputs(
       config,
       plan,
-      num_positives=num_positives,
       capacity=schedule.steps_per_call,
-      mesh=mesh,
-      with_order=stream is None,
     ),
     run_steps=step_lib.make_run_steps(
       config,

@@ -8,7 +8,6 @@ backend, and all that follows from them is integers.
 from __future__ import annotations
 
 from collections.abc import Callable
-import functools
 
 import flax.struct
 import jax
@@ -20,6 +19,7 @@ from morning_jax.core import random_streams
 from morning_jax.core.accounts import Array
 from morning_jax.data import splits
 from morning_jax.losses import negative_sampling
+from morning_jax.training import epoch_order
 from morning_jax.training import loss_table
 
 
@@ -64,31 +64,36 @@ def make_keys(seed: int) -> Keys:
   )
 
 
-def order_of_epoch(
+def positives_of_step(
   config: ml_collections.ConfigDict,
   keys: Keys,
-  epoch: jax.Array,
-  num_positives: int,
-) -> jax.Array:
-  """Returns the order of an epoch's positives, int [num_positives]."""
-  if not config.train.shuffle:
-    return jnp.arange(num_positives)
-  return jax.random.permutation(
-    jax.random.fold_in(keys.order, epoch), num_positives
-  )
-
-
-def places_of_step(
-  config: ml_collections.ConfigDict,
   step: jax.Array,
   *,
   steps_per_epoch: Array,
   num_positives: Array,
 ) -> jax.Array:
-  """Returns where in its epoch's order a step's positives are, int [P]."""
+  """Returns which positives a step's batch has.
+
+  Args:
+    config: the whole configuration.
+    keys: the run's random streams.
+    step: the step, from 0.
+    steps_per_epoch: steps of one epoch.
+    num_positives: positives that are trained on.
+
+  Returns:
+    int32 [P], in 0..num_positives-1. A batch of more than there are begins
+    the epoch's order again.
+  """
   batch_size = config.train.batch_size
-  place = (step % steps_per_epoch) * batch_size
-  return (place + jnp.arange(batch_size)) % num_positives
+  first = (step % steps_per_epoch) * batch_size
+  place_P = (first + jnp.arange(batch_size)) % num_positives
+  if not config.train.shuffle:
+    return place_P
+  epoch = step // steps_per_epoch
+  return epoch_order.shuffled(
+    jax.random.fold_in(keys.order, epoch), place_P, num_positives
+  )
 
 
 def of_positives(
@@ -158,32 +163,21 @@ def make_on_host(
     cpu,
   )
 
-  # The epoch that ends and the one that begins.
-  @functools.lru_cache(maxsize=2)
-  def order(epoch: int) -> jax.Array:
-    return ordered(keys, jax.device_put(np.int32(epoch), cpu))
-
-  @jax.jit
-  def ordered(keys: Keys, epoch: jax.Array) -> jax.Array:
-    return order_of_epoch(config, keys, epoch, num_positives)
-
   @jax.jit
   def indices(
     lists: negative_sampling.PositiveLists,
     brand_P: jax.Array,
     candidate_P: jax.Array,
-    order_P: jax.Array,
     keys: Keys,
     step: jax.Array,
   ) -> Indices:
-    positives = order_P[
-      places_of_step(
-        config,
-        step,
-        steps_per_epoch=steps_per_epoch,
-        num_positives=num_positives,
-      )
-    ]
+    positives = positives_of_step(
+      config,
+      keys,
+      step,
+      steps_per_epoch=steps_per_epoch,
+      num_positives=num_positives,
+    )
     return of_positives(
       config,
       lists,
@@ -198,7 +192,6 @@ def make_on_host(
         lists,
         brand_P,
         candidate_P,
-        order(step // steps_per_epoch),
         keys,
         jax.device_put(np.int32(step), cpu),
       )

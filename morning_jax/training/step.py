@@ -86,8 +86,8 @@ def make_run_steps(
 ) -> Callable[..., tuple[TrainState, pairwise.Parts]]:
   """Compiles several steps into one dispatch.
 
-  Sizes, counts, learning rates and orders are arguments, so that one program
-  runs dispatches of any number of steps, and folds of about the same size.
+  Sizes, counts and learning rates are arguments, so that one program runs
+  dispatches of any number of steps, and folds of about the same size.
 
   Args:
     config: the whole configuration, checked.
@@ -117,18 +117,17 @@ def make_run_steps(
       if batches is not None:
         batch: accounts_lib.Batch = jax.tree.map(lambda x: x[i], batches)
         return batch
-      places = sampler.places_of_step(
+      positive_P = sampler.positives_of_step(
         config,
+        keys,
         step,
         steps_per_epoch=inputs.steps_per_epoch,
         num_positives=data.num_positives,
       )
-      epoch = step // inputs.steps_per_epoch - inputs.first_epoch
-      assert inputs.order_ExP is not None
       return device_data.gather(
         config,
         data,
-        inputs.order_ExP[epoch, places],
+        positive_P,
         jax.random.fold_in(keys.negatives, step),
       )
 

@@ -288,7 +288,7 @@ def _train(
     console.say(
       f'\n{int(run.data.num_positives):,} positives of'
       f' {len(run.data.brand_row_B):,} brands,'
-      f' {len(run.data.candidate_row_M):,} influencers;'
+      f' {int(run.data.lists.num_candidates):,} influencers;'
       f' {num_steps:,} steps of {run.config.train.batch_size} on'
       f' {run.mesh.size} device(s)'
     )

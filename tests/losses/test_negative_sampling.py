@@ -87,22 +87,3 @@ def test_indices_out_of_range_are_refused():
     negative_sampling.make_positive_lists(
       np.array([0]), np.array([5]), num_brands=1, num_candidates=5
     )
-
-
-@pytest.mark.parametrize('longest', [3, 60, 300])
-def test_all_pairs_of_brands_and_candidates(longest):
-  # One list beyond what is compared entry by entry, one empty, one of one.
-  rng = np.random.default_rng(longest)
-  positive = np.zeros((6, 400), bool)
-  for brand, count in enumerate([longest, 0, 1, 2, longest // 2, longest]):
-    positive[brand, rng.choice(400, count, replace=False)] = True
-  brand_P, candidate_P = np.nonzero(positive)
-  lists = negative_sampling.make_positive_lists(
-    brand_P, candidate_P, num_brands=6, num_candidates=400
-  )
-  brand_B = rng.integers(0, 6, 20)
-  candidate_M = np.concatenate([np.arange(400), [0, 399]])
-  found = negative_sampling.are_positive(
-    jax.tree.map(jnp.asarray, lists), jnp.asarray(brand_B), candidate_M
-  )
-  np.testing.assert_array_equal(found, positive[brand_B][:, candidate_M])

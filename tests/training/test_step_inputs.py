@@ -1,65 +1,37 @@
 """Inputs of dispatches: the same steps however they are divided."""
 
-import jax
 import numpy as np
 import pytest
 
 from configs import morning as config_lib
-from morning_jax.core import sharding
 from morning_jax.training import optimizer
-from morning_jax.training import sampler
 from morning_jax.training import step_inputs
 
 
-def make(capacity, num_positives=100, **options):
+def make(capacity, num_positives=100):
   config = config_lib.get_config('smoke')
   config.train.batch_size, config.train.epochs = 16, 7
   plan = optimizer.plan(config, num_positives)
-  mesh = sharding.make_mesh(data=1, devices=jax.devices()[:1])
-  inputs_of = step_inputs.make_step_inputs(
-    config,
-    plan,
-    num_positives=num_positives,
-    capacity=capacity,
-    mesh=mesh,
-    **options,
-  )
-  return config, plan, inputs_of
+  return plan, step_inputs.make_step_inputs(config, plan, capacity=capacity)
 
 
 @pytest.mark.parametrize('capacity', [1, 5, 6, 7, 42])
-def test_every_step_finds_the_order_of_its_epoch(capacity):
-  config, plan, inputs_of = make(capacity)
+def test_every_step_has_its_learning_rate(capacity):
+  plan, inputs_of = make(capacity)
   assert plan.steps_per_epoch == 6
-  keys = sampler.make_keys(config.seed)
   for start in range(0, plan.num_steps, capacity):
     stop = min(start + capacity, plan.num_steps)
     inputs = inputs_of(start, stop)
     assert inputs.count == stop - start
     assert inputs.learning_rate_S.shape == (capacity,)
     for step in range(start, stop):
-      epoch = step // plan.steps_per_epoch
-      row = epoch - int(inputs.first_epoch)
-      assert 0 <= row < len(inputs.order_ExP)
-      np.testing.assert_array_equal(
-        inputs.order_ExP[row], sampler.order_of_epoch(config, keys, epoch, 100)
-      )
       np.testing.assert_array_equal(
         inputs.learning_rate_S[step - start], plan.learning_rates(step, 1)[0]
       )
 
 
-def test_padding_follows_the_order():
-  _, _, inputs_of = make(6, padded_positives=128)
-  order_ExP = np.asarray(inputs_of(0, 6).order_ExP)
-  assert order_ExP.shape[1] == 128
-  for row in order_ExP:
-    assert sorted(row[:100]) == list(range(100))
-    assert not row[100:].any()
-
-
 def test_more_steps_than_there_is_space_for():
-  _, _, inputs_of = make(6)
+  _, inputs_of = make(6)
   with pytest.raises(ValueError, match='7 steps in a dispatch of 6'):
     inputs_of(0, 7)
 

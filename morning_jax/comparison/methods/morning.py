@@ -55,7 +55,9 @@ def _pad(array: Any, size: int, fill: int = 0) -> Any:
 def _pad_data(data: device_data.TrainingData) -> device_data.TrainingData:
   """Pads what a fold trains on; no step reads what is appended."""
   lists = jax.device_get(data.lists)
-  positives = _padded_size(len(data.brand_P))
+  positives = device_data.padded_positives(
+    _padded_size(int(data.num_positives)), 1
+  )
   brands = _padded_size(len(data.brand_row_B))
   candidates = _padded_size(len(data.candidate_row_M))
   return dataclasses.replace(
@@ -197,15 +199,11 @@ def train_and_score(
     graph=graph,
     encode=program.encode,
   )
-  num_positives = len(task.train.brand_P)
-  plan = optimizer_lib.plan(recipe, num_positives)
+  plan = optimizer_lib.plan(recipe, len(task.train.brand_P))
   inputs_of = step_inputs.make_step_inputs(
     recipe,
     plan,
-    num_positives=num_positives,
     capacity=_padded_size(plan.num_steps),
-    mesh=mesh,
-    padded_positives=_padded_size(num_positives),
   )
   scored = []
   with jax.set_mesh(mesh):

@@ -3,7 +3,7 @@
 The compiler for TPUs comes with libtpu and needs no TPU. What is compiled is
 one step, `step.update` of a batch, with arrays of given sizes and no
 data: the compiler's cost figures count a loop's body once, and a dispatch of
-many steps is such a loop. The shuffle at an epoch's end is left out. Where the
+many steps is such a loop. Where the
 host brings the batches (`config.data.placement='stream'`), the step takes one,
 and what is held of others is added to its memory. The ring
 of `all_pairs` is a loop as well; its cost is found by compiling the step twice,
@@ -12,7 +12,6 @@ with one and with two blocks in the loop's body.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import dataclasses
 import math
 from typing import Any
@@ -23,153 +22,56 @@ from jax.sharding import Mesh
 import ml_collections
 
 from morning_jax.core import sharding
-from morning_jax.losses import ring
-from morning_jax.model import factory
+from morning_jax.losses import sharded
 from morning_jax.training import config_check
-from morning_jax.training import loss_fn
-from morning_jax.training import optimizer as optimizer_lib
-from morning_jax.training import step as step_lib
-from morning_jax.training.aot import chips
+from morning_jax.training.aot import figures
 from morning_jax.training.aot import hlo
 from morning_jax.training.aot import input_shapes
+from morning_jax.training.aot import lowering
+from morning_jax.training.aot import operations as operations_lib
 from morning_jax.training.aot import topology as topology_lib
 
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-  """What one step needs of each device.
-
-  Attributes:
-    topology: its name.
-    mesh: axis -> size.
-    batch_size: pairs of a step, over all devices.
-    chip: peak rates of one device.
-    memory: kind -> bytes; empty where the compiler gave up for lack of memory.
-    out_of_memory: what the compiler said then; '' where it compiled.
-    flops: floating-point operations of a step.
-    bytes_accessed: bytes that the operations of a step read and write; what
-      stays in on-chip memory is counted too, so HBM sees less.
-    collectives: the operations that exchange data.
-  """
-
-  topology: str
-  mesh: Mapping[str, int]
-  batch_size: int
-  chip: chips.Chip
-  memory: Mapping[str, int]
-  out_of_memory: str
-  flops: float
-  bytes_accessed: float
-  collectives: list[hlo.Collective]
-
-  @property
-  def fits(self) -> bool:
-    """Whether the step's memory is within the device's."""
-    return (
-      not self.out_of_memory and self.memory['total'] <= self.chip.memory_bytes
-    )
-
-  @property
-  def seconds(self) -> dict[str, float]:
-    """Least time of a step at the published peaks, by what limits it.
-
-    `at_least`: everything overlaps; `one_after_another`: exchange waits for
-    computation.
-    """
-    sent = sum(c.bytes_sent for c in self.collectives)
-    compute = self.flops / self.chip.flops
-    memory = self.bytes_accessed / self.chip.memory_rate
-    exchange = sent / self.chip.link_rate
-    return {
-      'compute': compute,
-      'memory': memory,
-      'exchange': exchange,
-      'at_least': max(compute, memory, exchange),
-      'one_after_another': max(compute, memory) + exchange,
-    }
-
-
-def lower_step(
-  config: ml_collections.ConfigDict,
-  sizes: input_shapes.Sizes,
-  mesh: Mesh,
-  *,
-  ring_unroll: int = 1,
-) -> jax.stages.Lowered:
-  """Lowers one training step for a mesh.
-
-  Args:
-    config: the whole configuration.
-    sizes: sizes of the data.
-    mesh: the mesh; its devices need not be attached.
-    ring_unroll: blocks of scores in one loop body.
-
-  Returns:
-    The step, to be compiled.
-
-  Raises:
-    UserError: the configuration is wrong.
-  """
-  spec = sizes.resolve(config.model)
-  model = factory.build(config.model, spec)
-  graph = input_shapes.of_graph(spec, sizes, mesh)
-  optimizer = optimizer_lib.plan(config, sizes.positives).optimizer
-  _, state = step_lib.make_init(
-    model,
-    optimizer,
-    factory.example_table(spec),
-    mesh,
-    graph=graph,
-    fsdp=config.mesh.fsdp,
-  )
-  data = input_shapes.of_training(spec, sizes, mesh, graph=graph)
-  loss = loss_fn.make_loss(config, ring_unroll=ring_unroll)
-  replicated = sharding.replicated(mesh)
-  batch: Any
-  if config.data.placement == 'stream':
-    data = dataclasses.replace(data, table=None)
-    batch = input_shapes.of_batch(config, spec, sizes, mesh)
-  else:
-    loss = loss_fn.of_positives(config, loss)
-    batch = jax.ShapeDtypeStruct(
-      (config.train.batch_size,), jnp.int32, sharding=replicated
-    )
-  shape = jax.eval_shape(lambda: jax.random.key(0))
-  key = jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=replicated)
-
-  def step(
-    state: Any,
-    data: Any,
-    batch: Any,
-    keys: tuple[jax.Array, ...],
-    learning_rate: jax.Array,
-  ) -> tuple[Any, Any]:
-    return step_lib.update(
-      lambda params: loss(model, params, data, batch, *keys),
-      optimizer,
-      state,
-      learning_rate=learning_rate,
-    )
-
-  with jax.set_mesh(mesh):
-    return jax.jit(
-      step,
-      donate_argnums=0,
-      keep_unused=True,  # what a step does not read lies on device all the same
-      out_shardings=(jax.tree.map(lambda x: x.sharding, state), None),
-    ).lower(
-      state,
-      data,
-      batch,
-      # Of dropout and, where the step draws them, of the negatives before.
-      (key,) if config.data.placement == 'stream' else (key, key),
-      jax.ShapeDtypeStruct((), jnp.float32, sharding=replicated),
-    )
+_COSTLIEST = 8  # operations that a report keeps, of either cost
+_LOWER = {
+  'train': lowering.lower_step,
+  'encode': lowering.lower_encode,
+  'ranking': lowering.lower_ranking,
+}
 
 
 def _costs(compiled: jax.stages.Compiled) -> tuple[float, float]:
   costs: Any = compiled.cost_analysis()
   return float(costs['flops']), float(costs['bytes accessed'])
+
+
+def _costliest(
+  found: list[operations_lib.Operation],
+) -> list[operations_lib.Operation]:
+  """Returns the operations with most bytes, and those with most FLOPs."""
+  most: dict[operations_lib.Operation, None] = {}
+  for cost in ('bytes', 'flops'):
+    ordered = sorted(found, key=lambda o: -getattr(o, cost))
+    most |= dict.fromkeys(ordered[:_COSTLIEST])
+  return list(most)
+
+
+def _blocks(
+  config: ml_collections.ConfigDict, sizes: input_shapes.Sizes, mesh: Mesh
+) -> int:
+  """Returns how many blocks of scores a device computes in a loop."""
+  if config.loss.kind != 'all_pairs' or config.loss.sharding == 'none':
+    return 1
+  if not sharded.axes_of(mesh):
+    return 1
+  rows = -(-config.train.batch_size // mesh.size) * mesh.size
+  layout = sharded.choose(
+    config.loss.sharding,
+    mesh.size,
+    rows,
+    lowering.width_of_representation(config, sizes, mesh),
+    jnp.dtype(config.loss.dtype),
+  )
+  return sharded.num_blocks(layout, mesh.size, rows)
 
 
 def _batches_ahead(
@@ -198,16 +100,19 @@ def compile_step(
   sizes: input_shapes.Sizes,
   *,
   topology: str,
-) -> Report:
-  """Compiles one training step for a topology that is not attached.
+  job: str = 'train',
+) -> figures.Report:
+  """Compiles one step of a job for a topology that is not attached.
 
   Args:
     config: the whole configuration; `config.mesh` lays the topology out.
     sizes: sizes of the data.
     topology: chip and shape, `v5e:4x4`.
+    job: one of `lowering.JOBS`.
 
   Returns:
-    What the step needs.
+    What the step needs. A search is a loop, which the compiler's figures count
+    once; its own are those of `operations`.
 
   Raises:
     UserError: no such topology, a wrong configuration, or libtpu is missing.
@@ -217,50 +122,58 @@ def compile_step(
   mesh = sharding.make_mesh(
     data=config.mesh.data, model=config.mesh.model, devices=found.devices
   )
-  report = Report(
+  report = figures.Report(
     topology=topology,
     mesh=dict(mesh.shape),
     batch_size=config.train.batch_size,
+    job=job,
     chip=chip,
     memory={},
     out_of_memory='',
     flops=0.0,
     bytes_accessed=0.0,
     collectives=[],
+    off_chip_bytes=0.0,
+    operations=[],
   )
   try:
-    compiled = lower_step(config, sizes, mesh).compile()
+    compiled = _LOWER[job](config, sizes, mesh).compile()
   except jax.errors.JaxRuntimeError as e:
     if 'RESOURCE_EXHAUSTED' not in str(e):
       raise
     return dataclasses.replace(report, out_of_memory=str(e).splitlines()[0])
   costs = _costs(compiled)
-  axes = ring.axes_of(mesh)
-  if (
-    config.loss.kind == 'all_pairs' and config.loss.sharding == 'ring' and axes
-  ):
-    blocks = math.prod(mesh.shape[a] for a in axes)
-    more = _costs(lower_step(config, sizes, mesh, ring_unroll=2).compile())
+  blocks = _blocks(config, sizes, mesh) if job == 'train' else 1
+  if blocks > 1:
+    more = _costs(lowering.lower_step(config, sizes, mesh, unroll=2).compile())
     # An odd block behind a loop of pairs is written out once more.
     written = 1 + blocks % 2
-    costs = tuple(
-      one + (blocks - 1) * max(two - one, 0.0) / written
-      for one, two in zip(costs, more, strict=True)
+    rest = (blocks - 1) / written
+    costs = (
+      costs[0] + rest * max(more[0] - costs[0], 0.0),
+      costs[1] + rest * max(more[1] - costs[1], 0.0),
     )
   analysis: Any = compiled.memory_analysis()
   memory = {
     'arguments': analysis.argument_size_in_bytes,
-    'batches ahead': _batches_ahead(config, sizes, mesh),
+    'batches ahead': _batches_ahead(config, sizes, mesh)
+    if job == 'train'
+    else 0,
     'outputs': analysis.output_size_in_bytes - analysis.alias_size_in_bytes,
     'temporaries': analysis.temp_size_in_bytes,
     'program': analysis.generated_code_size_in_bytes,
   }
+  text = compiled.as_text() or ''
+  operations = list(operations_lib.operations(text))
+  off_chip = sum(o.bytes for o in operations)
+  if job == 'ranking':
+    costs = (sum(o.flops for o in operations), off_chip)
   return dataclasses.replace(
     report,
     memory={**memory, 'total': sum(memory.values())},
     flops=costs[0],
     bytes_accessed=costs[1],
-    collectives=hlo.collectives(
-      compiled.as_text() or '', num_devices=mesh.size
-    ),
+    collectives=hlo.collectives(text, num_devices=mesh.size),
+    off_chip_bytes=off_chip,
+    operations=_costliest(operations),
   )

@@ -12,6 +12,7 @@ KINDS = (
   'all-gather',
   'reduce-scatter',
   'all-to-all',
+  'ragged-all-to-all',
   'collective-permute',
 )
 
@@ -58,6 +59,8 @@ class Collective:
       'all-gather': (n - 1) / n,
       'reduce-scatter': n - 1,
       'all-to-all': (n - 1) / n,
+      # The receiver's buffer, which is no larger than what is wanted.
+      'ragged-all-to-all': (n - 1) / n,
       'collective-permute': 1,
     }[self.kind]
     return factor * self.bytes * self.times
@@ -70,7 +73,8 @@ def _bits(dtype: str) -> int:
   return int(digits.group()) if digits else 0
 
 
-def _size(dtype: str, shape: str) -> int:
+def size_of(dtype: str, shape: str) -> int:
+  """Returns the bytes of an array, 'f32' and '4,8'."""
   count = math.prod(int(x) for x in shape.split(',') if x)
   return -(-count * _bits(dtype) // 8)
 
@@ -93,7 +97,8 @@ def _devices(line: str, num_devices: int) -> int:
   return int(tiled.group(1)) if tiled else num_devices
 
 
-def _by_computation(text: str) -> dict[str, list[str]]:
+def by_computation(text: str) -> dict[str, list[str]]:
+  """Returns the lines of each computation of a program."""
   computations: dict[str, list[str]] = {}
   lines: list[str] = []
   for line in text.splitlines():
@@ -105,7 +110,7 @@ def _by_computation(text: str) -> dict[str, list[str]]:
   return computations
 
 
-def _times(computations: Mapping[str, list[str]]) -> dict[str, int]:
+def times_of(computations: Mapping[str, list[str]]) -> dict[str, int]:
   """Returns how often each computation runs, inside loops of known length."""
   callers: dict[str, list[tuple[str, int]]] = {}
   for name, lines in computations.items():
@@ -138,8 +143,8 @@ def collectives(text: str, *, num_devices: int) -> list[Collective]:
     Each collective, in the order of the text. One that the compiler cut into
     pieces to overlap it with other work is listed once.
   """
-  computations = _by_computation(text)
-  times = _times(computations)
+  computations = by_computation(text)
+  times = times_of(computations)
   found = []
   cut = set()
   for name, lines in computations.items():
@@ -161,7 +166,7 @@ def collectives(text: str, *, num_devices: int) -> list[Collective]:
         Collective(
           kind=kind,
           shapes=shapes,
-          bytes=sum(_size(*a) for a in arrays),
+          bytes=sum(size_of(*a) for a in arrays),
           devices=(
             2 if kind == 'collective-permute' else _devices(line, num_devices)
           ),

@@ -13,6 +13,7 @@ import ml_collections
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import input_spec
+from morning_jax.core import packed_rows
 from morning_jax.core import sharding
 from morning_jax.graph import account_attributes
 from morning_jax.graph import padded_arrays
@@ -96,7 +97,7 @@ def of_graph(spec: input_spec.InputSpec, sizes: Sizes, mesh: Mesh) -> Any:
   )
 
 
-def _of_accounts(
+def of_accounts(
   spec: input_spec.InputSpec,
   most_attributes: int,
   count: int,
@@ -119,6 +120,22 @@ def _of_accounts(
     present={f: of(dtype=jnp.bool_) for f in features},
     held=held,
   )
+
+
+def _packed(
+  spec: input_spec.InputSpec,
+  most_attributes: int,
+  count: int,
+  where: NamedSharding,
+  mesh: Mesh,
+) -> packed_rows.PackedRows:
+  """Returns the shapes of a packed table of so many accounts."""
+  table = of_accounts(spec, most_attributes, count, where)
+  layout = packed_rows.layout_of(table, mesh)
+  words: Any = jax.ShapeDtypeStruct(
+    (count, layout.width), jnp.uint32, sharding=where
+  )
+  return packed_rows.PackedRows(words, layout)
 
 
 def of_batch(
@@ -144,7 +161,7 @@ def of_batch(
   def rows(count: int) -> accounts_lib.AccountTable:
     even = count % mesh.shape[sharding.DATA] == 0
     axes = PartitionSpec(sharding.DATA) if even else PartitionSpec()
-    return _of_accounts(
+    return of_accounts(
       spec, sizes.most_attributes, count, NamedSharding(mesh, axes)
     )
 
@@ -181,19 +198,27 @@ def of_training(
   def integers(*shape: int) -> Any:
     return jax.ShapeDtypeStruct(shape, jnp.int32, sharding=replicated)
 
+  influencers: Any = jax.ShapeDtypeStruct(
+    (-(-sizes.influencers // axis) * axis,), jnp.int32, sharding=rows
+  )
+  positives: Any = jax.ShapeDtypeStruct(
+    (device_data.padded_positives(sizes.positives, axis),),
+    jnp.int32,
+    sharding=rows,
+  )
   return device_data.TrainingData(
-    table=_of_accounts(spec, sizes.most_attributes, num_accounts, rows),
+    table=_packed(spec, sizes.most_attributes, num_accounts, rows, mesh),
     lists=negative_sampling.PositiveLists(
       start=integers(sizes.brands + 1),
-      candidate_P=integers(sizes.positives),
-      rest_rank_P=integers(sizes.positives),
+      candidate_P=positives,
+      rest_rank_P=positives,
       num_candidates=integers(),
       search_steps=sizes.longest_list.bit_length(),
     ),
     brand_row_B=integers(sizes.brands),
-    candidate_row_M=integers(sizes.influencers),
-    brand_P=integers(sizes.positives),
-    candidate_P=integers(sizes.positives),
+    candidate_row_M=influencers,
+    brand_P=positives,
+    candidate_P=positives,
     category_B=integers(sizes.brands),
     num_positives=integers(),
     graph=graph,

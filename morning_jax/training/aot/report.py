@@ -49,7 +49,7 @@ def _collectives(collectives: Sequence[hlo.Collective]) -> str:
 
 
 def of_report(report: Any) -> str:
-  """Formats an `compile.Report`, figures per device and step.
+  """Formats a `figures.Report`, figures per device and step.
 
   Args:
     report: the report.
@@ -58,9 +58,14 @@ def of_report(report: Any) -> str:
     Lines of text.
   """
   mesh = ' x '.join(f'{k} {v}' for k, v in report.mesh.items())
+  step = {
+    'train': f'{report.batch_size:,} pairs a step',
+    'encode': 'a block of influencers a step',
+    'ranking': 'a search a step',
+  }[report.job]
   lines = [
-    f'{report.topology}: mesh {mesh}, {report.batch_size:,} pairs a step;'
-    ' figures are of one device and one step'
+    f'{report.topology}: mesh {mesh}, {step}; figures are of one device and one'
+    ' step'
   ]
   capacity = _bytes(report.chip.memory_bytes)
   if report.out_of_memory:
@@ -71,6 +76,7 @@ def of_report(report: Any) -> str:
   rows.append(['memory of the device', f'{capacity} ({share:.1%} taken)'])
   rows.append(['operations', f'{report.flops:,.4g} FLOP'])
   rows.append(['bytes read and written', _bytes(report.bytes_accessed)])
+  rows.append(['of them to and from HBM', _bytes(report.off_chip_bytes)])
   names = {
     'compute': 'time at peak FLOP/s (bfloat16)',
     'memory': 'time at peak HBM bandwidth, at most',
@@ -84,6 +90,8 @@ def of_report(report: Any) -> str:
       rows, tablefmt='plain', colalign=('left', 'right'), disable_numparse=True
     )
   )
+  by, operation = report.bound
+  lines.append(f'bound by {by}; most of it: {operation}')
   if report.collectives:
     lines += ['', _collectives(report.collectives)]
   if not report.fits:
@@ -97,7 +105,7 @@ def of_sweep(name: str, values: Sequence[int], reports: Sequence[Any]) -> str:
   Args:
     name: what was varied.
     values: its values.
-    reports: an `compile.Report` each.
+    reports: a `figures.Report` each.
 
   Returns:
     Lines of text.

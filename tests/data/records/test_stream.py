@@ -44,10 +44,7 @@ def scalars_of(c, workdir, dispatches, length):
   inputs_of = step_inputs.make_step_inputs(
     c,
     run.plan,
-    num_positives=int(run.data.num_positives),
     capacity=length,
-    mesh=run.mesh,
-    with_order=run.stream is None,
   )
   run = dataclasses.replace(run, inputs_of=inputs_of)
   found = []

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import json
 import re
 
 import jax
@@ -16,6 +17,7 @@ from morning_jax.graph import attribute_graph
 from morning_jax.training.aot import compile as compile_lib
 from morning_jax.training.aot import hlo
 from morning_jax.training.aot import input_shapes
+from morning_jax.training.aot import lowering
 from morning_jax.training.aot import report as report_lib
 from morning_jax.training.aot import topology
 from tests import runs
@@ -209,7 +211,7 @@ def test_a_streamed_step_needs_no_table():
   batches = compile_lib.compile_step(c, sizes, topology='v5e:2x2').memory
   features = 10_000_000 * (40 + 8) * 4 / 4  # a quarter a device
   assert table['arguments'] - batches['arguments'] > 0.9 * features
-  assert batches['arguments'] > 4 * 10_000_000  # rows of influencers
+  assert batches['arguments'] > 4 * 10_000_000 / 4  # rows of influencers
   # Two dispatches of at most a MiB over four devices.
   assert 0.4 * 2**20 < batches['batches ahead'] < 0.5 * 2**20
   assert table['batches ahead'] == 0
@@ -225,7 +227,7 @@ def test_a_batch_that_devices_do_not_divide_costs_no_more(kind):
   def costs(batch_size):
     c = small_config(batch_size)
     c.loss.kind = kind
-    compiled = compile_lib.lower_step(c, SIZES, mesh).compile()
+    compiled = lowering.lower_step(c, SIZES, mesh).compile()
     return (
       compiled.memory_analysis().temp_size_in_bytes,
       compiled.cost_analysis()['flops'],
@@ -266,9 +268,9 @@ def test_a_step_over_the_graph_compiles():
   ],
 )
 def test_the_step_compiles(topology, devices):
-  report = compile_lib.compile_step(
-    small_config(64 * devices), SIZES, topology=topology
-  )
+  c = small_config(64 * devices)
+  c.loss.sharding = 'ring'
+  report = compile_lib.compile_step(c, SIZES, topology=topology)
   assert report.mesh == {'data': devices, 'model': 1}
   assert report.fits
   assert report.memory['total'] > report.memory['temporaries'] > 0
@@ -281,6 +283,45 @@ def test_the_step_compiles(topology, devices):
   text = report_lib.of_report(report)
   assert 'collective-permute' in text
   assert 'taken' in text
+  assert 'bound by ' in text
+  by, operation = report.bound
+  plain = json.loads(json.dumps(report.to_json()))
+  assert plain['bound'] == {'by': by, 'operation': operation}
+  assert plain['seconds']['memory'] == report.seconds['memory']
+  assert 0 < plain['off_chip_bytes'] < 2 * plain['bytes_accessed']
+
+
+def check_no_whole_batch(collectives, batch_size, width):
+  """No collective yields as many features as the batch has."""
+  assert collectives
+  for c in collectives:
+    assert c.bytes < batch_size * width * 4 / 2, c
+
+
+def test_no_collective_carries_the_whole_batch():
+  mesh = sharding.make_mesh(data=8, model=1)
+  c = small_config(1024)
+  text = lowering.lower_step(c, SIZES, mesh).compile().as_text()
+  found = hlo.collectives(text, num_devices=8)
+  # A brand's and an influencer's 40 + 8 features for each pair.
+  check_no_whole_batch(found, 1024, 2 * 48)
+  # As many as are wanted, and room for uneven owners.
+  rows = [c for c in found if c.kind == 'all-to-all' and 'u32' in c.shapes]
+  assert len(rows) == 1
+  assert 1024 * 48 * 4 / 8 * 2 < rows[0].bytes < 1024 * 48 * 4
+
+
+@needs_libtpu
+def test_on_a_slice_only_what_is_wanted_travels():
+  c = small_config(1024)
+  report = compile_lib.compile_step(c, SIZES, topology='v5e:4x4')
+  check_no_whole_batch(report.collectives, 1024, 2 * 48)
+  assert 'ragged-all-to-all' in {c.kind for c in report.collectives}
+  # Blocks of 256 x 256 of the scores, of representations of 40 + 16.
+  blocks = [c for c in report.collectives if c.shapes == 'f32[256,56]']
+  assert blocks
+  # Whatever the compiler makes of small gathers and sums: of four devices.
+  assert {c.devices for c in blocks} == {4}
 
 
 @pytest.mark.slow
@@ -291,8 +332,8 @@ def test_the_pod_recipe_compiles_for_256_chips():
   )
   assert run.returncode == 0, run.stderr
   assert 'mesh data 256 x model 1, 16,384 pairs a step' in run.stdout
-  # 64 x 64 scores at each of 256 stops; representations travel as bfloat16.
-  assert re.search(r'collective-permute +bf16\[64,\d+\] +2 +256', run.stdout)
+  # 1,024 x 1,024 scores each; representations travel as bfloat16.
+  assert re.search(r'all-gather +bf16\[1024,\d+\] +16 +1', run.stdout)
   share = re.search(
     r'memory of the device +16.00 GiB \((.*)% taken', run.stdout
   )

@@ -1,4 +1,4 @@
-"""The ring over simulated devices against the one-device all-pairs loss."""
+"""Grid and ring over simulated devices against the one-device loss."""
 
 import contextlib
 import dataclasses
@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from morning_jax.core import sharding
+from morning_jax.losses import grid_logsumexp
 from morning_jax.losses import negative_sampling
 from morning_jax.losses import pairwise
-from morning_jax.losses import ring
+from morning_jax.losses import sharded
 from tests import runs
 
 MARGINS = {'content': 4.0, 'audience': 1.0, 'attribute': 2.0}
@@ -22,6 +23,7 @@ MARGINS = {'content': 4.0, 'audience': 1.0, 'attribute': 2.0}
 WIDTHS = {'content': 6, 'audience': 3, 'attribute': 8}
 NUM_BRANDS, NUM_CANDIDATES = 12, 40
 MESHES = [(8, 1), (4, 2), (2, 4), (1, 8)]
+LAYOUTS = ['grid', 'ring']
 
 
 @dataclasses.dataclass
@@ -97,12 +99,12 @@ def on_one_device(batch: Batch, **options: Any):
   )
 
 
-def lower_ring(batch: Batch, mesh, **options: Any) -> jax.stages.Lowered:
-  axes = ring.axes_of(mesh)
+def lower(batch: Batch, mesh, **options: Any) -> jax.stages.Lowered:
+  axes = sharded.axes_of(mesh)
   assert axes
 
   def loss(brand, influencer):
-    parts = ring.all_pairs_sharded(
+    parts = sharded.all_pairs_sharded(
       brand,
       influencer,
       batch.lists,
@@ -120,8 +122,8 @@ def lower_ring(batch: Batch, mesh, **options: Any) -> jax.stages.Lowered:
     )
 
 
-def on_ring(batch: Batch, mesh, **options: Any):
-  compiled = lower_ring(batch, mesh, **options).compile()
+def on_devices(batch: Batch, mesh, **options: Any):
+  compiled = lower(batch, mesh, **options).compile()
   return compiled(batch.brand, batch.influencer)
 
 
@@ -142,14 +144,22 @@ def assert_equal(ours: Any, want: Any, bound: float = 1e-5) -> None:
 
 
 @pytest.mark.parametrize(
-  'data, model, hinge_weight',
+  'layout, data, model, hinge_weight',
   [
-    (8, 1, 0.0),
-    (4, 2, 0.7),
-    *(pytest.param(*m, 0.7, marks=pytest.mark.slow) for m in MESHES),
+    ('grid', 8, 1, 0.0),
+    ('grid', 4, 2, 0.7),
+    ('ring', 4, 2, 0.7),
+    ('ring', 8, 1, 0.0),
+    *(
+      pytest.param(layout, *m, 0.7, marks=pytest.mark.slow)
+      for layout in LAYOUTS
+      for m in MESHES
+    ),
   ],
 )
-def test_losses_and_gradients_equal_one_device(data, model, hinge_weight):
+def test_losses_and_gradients_equal_one_device(
+  layout, data, model, hinge_weight
+):
   batch = make_batch(48, seed=data)
   options = {
     'hinge_weight': hinge_weight,
@@ -158,11 +168,15 @@ def test_losses_and_gradients_equal_one_device(data, model, hinge_weight):
     'category_weight': 0.6 if hinge_weight else 0.0,
   }
   mesh = sharding.make_mesh(data=data, model=model)
-  assert_equal(on_ring(batch, mesh, **options), on_one_device(batch, **options))
+  assert_equal(
+    on_devices(batch, mesh, layout=layout, **options),
+    on_one_device(batch, **options),
+  )
 
 
+@pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('size', runs.slow_but({41}, [6, 41, 47]))
-def test_a_batch_that_devices_do_not_divide(size):
+def test_a_batch_that_devices_do_not_divide(size, layout):
   batch = make_batch(48, seed=2).rows(size)
   options = {
     'hinge_weight': 0.7,
@@ -171,33 +185,39 @@ def test_a_batch_that_devices_do_not_divide(size):
     'category_weight': 0.6,
   }
   mesh = sharding.make_mesh(data=4, model=2)
-  assert_equal(on_ring(batch, mesh, **options), on_one_device(batch, **options))
+  assert_equal(
+    on_devices(batch, mesh, layout=layout, **options),
+    on_one_device(batch, **options),
+  )
 
 
+@pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('scale', [1e-3, 6.0])
-def test_small_and_large_scores(scale):
+def test_small_and_large_scores(scale, layout):
   batch = make_batch(16, seed=5, scale=scale)
   options = {'hinge_weight': 1.0, 'temperature': 1.0}
   mesh = sharding.make_mesh(data=8, model=1)
   # Scores of several hundreds have rounding errors above 1e-5 themselves.
   assert_equal(
-    on_ring(batch, mesh, **options),
+    on_devices(batch, mesh, layout=layout, **options),
     on_one_device(batch, **options),
     bound=1e-5 if scale < 1 else 1e-4,
   )
 
 
+@pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('count', [1, 17])
-def test_a_padded_tail_changes_nothing(count):
+def test_a_padded_tail_changes_nothing(count, layout):
   batch = make_batch(24, seed=2)
   options = {'hinge_weight': 0.7, 'temperature': 2.0, 'category_weight': 0.6}
   category_B = batch.brand_B % 3 - 1
   mesh = sharding.make_mesh(data=8, model=1)
-  ours = on_ring(
+  ours = on_devices(
     batch,
     mesh,
     valid_B=jnp.arange(24) < count,
     category_B=category_B,
+    layout=layout,
     **options,
   )
   (value, parts), grads = ours
@@ -214,7 +234,8 @@ def test_a_padded_tail_changes_nothing(count):
   assert_equal(((value, parts), head), want)
 
 
-def test_a_known_positive_on_another_device_gets_no_push():
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_a_known_positive_on_another_device_gets_no_push(layout):
   # Eight pairs, one a device; brand 0 knows the influencer of device 5.
   lists = negative_sampling.make_positive_lists(
     np.array([*range(8), 0]),
@@ -231,7 +252,9 @@ def test_a_known_positive_on_another_device_gets_no_push():
     jnp.arange(8),
   )
   mesh = sharding.make_mesh(data=8, model=1)
-  _, (_, grads) = on_ring(batch, mesh, hinge_weight=1.0, temperature=1.0)
+  _, (_, grads) = on_devices(
+    batch, mesh, layout=layout, hinge_weight=1.0, temperature=1.0
+  )
   # Influencer j is pushed away from brand i by grads[j, i] > 0.
   push = np.asarray(grads['content'])
   assert push[5, 0] == 0
@@ -240,23 +263,26 @@ def test_a_known_positive_on_another_device_gets_no_push():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('unroll', [3])
-def test_unrolling_changes_nothing(unroll):
+def test_unrolling_changes_nothing(unroll, layout, monkeypatch):
+  monkeypatch.setattr(grid_logsumexp, '_CHUNK', 8)  # 8 x 1 of 8 x 4 scores
   batch = make_batch(16, seed=3)
   options = {'hinge_weight': 0.7, 'temperature': 0.5}
   mesh = sharding.make_mesh(data=8, model=1)
   assert_equal(
-    on_ring(batch, mesh, unroll=unroll, **options),
+    on_devices(batch, mesh, unroll=unroll, layout=layout, **options),
     on_one_device(batch, **options),
   )
 
 
 @pytest.mark.slow
-def test_bfloat16_rounds_factors_and_nothing_else():
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_bfloat16_rounds_factors_and_nothing_else(layout):
   batch = make_batch(32, seed=4)
   options = {'hinge_weight': 0.7, 'temperature': 1.0}
   mesh = sharding.make_mesh(data=8, model=1)
-  ours = on_ring(batch, mesh, dtype=jnp.bfloat16, **options)
+  ours = on_devices(batch, mesh, dtype=jnp.bfloat16, layout=layout, **options)
   exact = on_one_device(batch, **options)
   rounded = dataclasses.replace(
     batch,
@@ -270,8 +296,11 @@ def test_bfloat16_rounds_factors_and_nothing_else():
   assert_equal(ours, want, bound=5e-3)
   assert all(g.dtype == jnp.float32 for g in jax.tree.leaves(ours[1]))
   # Representations travel rounded, and block products take them so.
-  text = lower_ring(batch, mesh, dtype=jnp.bfloat16, **options).as_text()
-  assert re.search(r'collective_permute.*xbf16', text)
+  text = lower(
+    batch, mesh, dtype=jnp.bfloat16, layout=layout, **options
+  ).as_text()
+  travels = {'ring': 'collective_permute', 'grid': 'all_gather'}[layout]
+  assert re.search(rf'{travels}.*xbf16', text)
   assert re.search(r'dot_general.*bf16>.*bf16>.*f32>', text)
   # It does round.
   assert any(
@@ -296,7 +325,7 @@ def temporaries(size: int, devices: int) -> int:
 
   def loss(brand, influencer, lists, brand_B, candidate_B):
     return pairwise.total(
-      ring.all_pairs_sharded(
+      sharded.all_pairs_sharded(
         brand,
         influencer,
         lists,
@@ -308,6 +337,7 @@ def temporaries(size: int, devices: int) -> int:
         temperature=1.0,
         category_B=brand_B % 3,
         category_weight=0.5,
+        layout='ring',
         mesh=mesh,
       )
     )
@@ -349,9 +379,30 @@ def test_compiled_memory_grows_with_the_square_of_batch_over_devices():
     ((1, 1), ()),
   ],
 )
-def test_which_devices_form_the_ring(shape, axes):
+def test_which_devices_take_part(shape, axes):
   mesh = sharding.make_mesh(data=shape[0], model=shape[1])
-  assert ring.axes_of(mesh) == axes
+  assert sharded.axes_of(mesh) == axes
+
+
+def test_the_grid_where_a_device_can_hold_what_it_gathers():
+  # The pod recipe: 2 x 4,096 representations of 3,754 in bfloat16.
+  assert sharded.choose('auto', 256, 65_536, 3754, jnp.bfloat16) == 'grid'
+  assert sharded.choose('auto', 256, 1 << 20, 3754, jnp.bfloat16) == 'ring'
+  assert sharded.choose('ring', 256, 16, 4) == 'ring'
+  assert sharded.choose('grid', 256, 1 << 30, 4096) == 'grid'
+
+
+@pytest.mark.parametrize(
+  ('devices', 'shape'), [(1, (1, 1)), (7, (1, 7)), (8, (2, 4)), (256, (16, 16))]
+)
+def test_a_grid_is_as_square_as_it_can_be(devices, shape):
+  grid = sharded.grid_of(('data',), devices)
+  assert (grid.height, grid.width) == shape
+  assert sorted(np.ravel(grid.rows)) == list(range(devices))
+  # Any row and any column share one device.
+  for row in grid.rows:
+    for column in grid.columns:
+      assert len(set(row) & set(column)) == 1
 
 
 @pytest.fixture(scope='module')
@@ -373,10 +424,13 @@ def training_losses(bundle, workdir, steps, **changes):
     return runs.scalars(run, state, steps)
 
 
-def takes_the_ring(bundle, workdir, **changes):
+def layout_of(bundle, workdir, **changes):
+  """Which exchange a run's program has: of a grid's sums, or around a ring."""
   with training(bundle, workdir, **changes) as (run, state):
     lowered = run.run_steps.lower(state, run.data, runs.inputs(run, 1))
-    return 'collective_permute' in lowered.as_text()
+    text = lowered.as_text()
+  marks = {'grid': 'reduce_scatter', 'ring': 'collective_permute'}
+  return [name for name, mark in marks.items() if mark in text]
 
 
 @pytest.mark.parametrize(
@@ -408,10 +462,11 @@ def test_steps_of_training_equal_one_device(
       )
 
 
-def test_training_takes_the_ring_where_there_is_one(bundle, tmp_path):
+def test_training_shares_the_loss_where_there_are_devices(bundle, tmp_path):
   run = tmp_path / 'run'
-  assert takes_the_ring(bundle, run, mesh__data=8)
-  assert takes_the_ring(bundle, run, mesh__data=1, mesh__model=8)
-  assert not takes_the_ring(bundle, run, mesh__data=8, loss__sharding='none')
-  assert takes_the_ring(bundle, run, mesh__data=8, train__batch_size=60)
-  assert not takes_the_ring(bundle, run, mesh__data=1)
+  assert layout_of(bundle, run, mesh__data=8) == ['grid']
+  assert layout_of(bundle, run, mesh__data=1, mesh__model=8) == ['grid']
+  assert layout_of(bundle, run, mesh__data=8, train__batch_size=60) == ['grid']
+  assert layout_of(bundle, run, mesh__data=8, loss__sharding='ring') == ['ring']
+  assert layout_of(bundle, run, mesh__data=8, loss__sharding='none') == []
+  assert layout_of(bundle, run, mesh__data=1) == []

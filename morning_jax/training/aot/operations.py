@@ -1,0 +1,124 @@
+"""Which operation of a compiled program (HLO) costs most.
+
+What an operation costs is read off its own line: the bytes of its operands and
+results that are not in on-chip memory, and, of a product, the operations of
+its factors' shapes. Both name where to look; the totals come from the compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import dataclasses
+import math
+import re
+
+from morning_jax.training.aot import hlo
+
+_LINE = re.compile(
+  r'^\s+(?:ROOT )?%(?P<name>[\w.\-]+) = (?P<result>.*?) (?P<kind>[\w\-]+)'
+  r'\((?P<operands>[^)]*)'
+)
+# An array whose layout says S(1) lies in on-chip memory.
+_ARRAY = re.compile(r'\b([a-z]+\d+|pred)\[([\d,]*)\](\{[^}]*\})?')
+_SOURCE = re.compile(r'op_name="([^"]*)"')
+_FUSED = re.compile(r' fusion\(.*calls=%([\w.\-]+)|to_apply=%([\w.\-]+)')
+# These move nothing of their own, or take a part of an operand alone.
+_FREE = frozenset(
+  {
+    'after-all',
+    'bitcast',
+    'call',
+    'conditional',
+    'constant',
+    'get-tuple-element',
+    'iota',
+    'parameter',
+    'partition-id',
+    'tuple',
+    'while',
+  }
+)
+_PARTIAL = ('gather', 'slice')
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+  """One operation of a program.
+
+  Attributes:
+    name: in the program, with the function that it came from.
+    bytes: to and from memory, in all its runs of a step.
+    flops: of products, in all its runs of a step.
+  """
+
+  name: str
+  bytes: float
+  flops: float
+
+
+def _sizes(text: str, *, off_chip: bool) -> list[int]:
+  return [
+    hlo.size_of(dtype, shape)
+    for dtype, shape, layout in _ARRAY.findall(text)
+    if not (off_chip and 'S(1)' in layout)
+  ]
+
+
+def _elements(text: str) -> float:
+  found = _ARRAY.search(text)
+  if not found:
+    return 0.0
+  return float(math.prod(int(x) for x in found[2].split(',') if x))
+
+
+def operations(text: str) -> Iterator[Operation]:
+  """Lists the operations of a program.
+
+  Args:
+    text: `compiled.as_text()`.
+
+  Yields:
+    Operations that move or compute something; products inside of a fused
+    operation by themselves, without bytes.
+  """
+  computations = hlo.by_computation(text)
+  times = hlo.times_of(computations)
+  fused = {
+    name
+    for match in _FUSED.finditer(text)
+    for name in match.groups()
+    if name is not None
+  }
+  for computation, lines in computations.items():
+    found = [m for line in lines if (m := _LINE.match(line))]
+    results = {m['name']: m['result'] for m in found}
+    for match in found:
+      kind = match['kind']
+      if kind in _FREE or kind.endswith('-done'):
+        continue
+      source = _SOURCE.search(match.string)
+      operands = [
+        results[name]
+        for name in re.findall(r'%([\w.\-]+)', match['operands'])
+        if name in results
+      ]
+      flops = 0.0
+      if kind in ('dot', 'convolution') and len(operands) == 2:
+        # [m, k] x [k, n] -> [m, n]: the product of all three is (m k n)^2.
+        shapes = [_elements(x) for x in (*operands, match['result'])]
+        flops = 2 * math.sqrt(math.prod(shapes))
+      moved = 0
+      if computation not in fused:
+        made = sum(_sizes(match['result'], off_chip=True))
+        whole = sum(_sizes(match['result'], off_chip=False))
+        origin = f'{kind} {match["name"]} {source[1] if source else ""}'
+        part = any(word in origin.rpartition('/')[2] for word in _PARTIAL)
+        read = (size for x in operands for size in _sizes(x, off_chip=True))
+        moved = made + sum(min(s, whole) if part else s for s in read)
+      if moved or flops:
+        function = source[1].rpartition(')/')[2] if source else ''
+        yield Operation(
+          name=f'{match["name"]} ({function or kind})',
+          bytes=float(moved * times[computation]),
+          flops=flops * times[computation],
+        )

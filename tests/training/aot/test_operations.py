@@ -1,0 +1,44 @@
+"""Costs of the operations of a compiled program, from its text."""
+
+import pytest
+
+from morning_jax.training.aot import operations
+
+TEXT = """HloModule step
+
+%fused.1 (p: bf16[4,8], q: bf16[8,16]) -> f32[4,16] {
+  %p = bf16[4,8]{1,0} parameter(0)
+  %q = bf16[8,16]{1,0} parameter(1)
+  ROOT %dot = f32[4,16]{1,0} convolution(%p, %q), dim_labels=bf_io->bf, \
+metadata={op_name="jit(step)/block/dot_general"}
+}
+
+%condition.1 (t: s32[]) -> pred[] {
+  %bound = s32[] constant(5)
+}
+
+%body.1 (t: bf16[4,8]) -> f32[4,16] {
+  %x = bf16[4,8]{1,0} parameter(0)
+  %y = bf16[8,16]{1,0:T(8,128)S(1)} parameter(1)
+  %f = f32[4,16]{1,0:T(8,128)} fusion(%x, %y), kind=kOutput, calls=%fused.1
+}
+
+ENTRY %main (table: f32[1000,4]) -> f32[4,4] {
+  %table = f32[1000,4]{1,0} parameter(0)
+  %w = f32[4,16] while(%t), condition=%condition.1, body=%body.1
+  ROOT %rows = f32[10,4]{1,0} fusion(%table), kind=kCustom, calls=%fused.2, \
+metadata={op_name="jit(step)/table/gather"}
+}
+"""
+
+
+def test_bytes_off_chip_and_products_in_loops():
+  found = {o.name: o for o in operations.operations(TEXT)}
+  product = found['dot (block/dot_general)']
+  assert product.flops == pytest.approx(5 * 2 * 4 * 8 * 16)
+  assert product.bytes == 0  # its fusion's are counted
+  # Read once and written a time; what is on the chip is not counted.
+  assert found['f (fusion)'].bytes == 5 * (4 * 8 * 2 + 4 * 16 * 4)
+  # A gather reads what it yields, not the table.
+  assert found['rows (table/gather)'].bytes == 2 * 10 * 4 * 4
+  assert len(found) == 3
