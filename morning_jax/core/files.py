@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and digests of what they hold."""
+"""Files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 import contextlib
 import ctypes
 import errno
-import hashlib
 import json
 import os
 import pathlib
@@ -14,9 +13,8 @@ import shutil
 import socket
 import tempfile
 from typing import Any, BinaryIO
-import zlib
 
-import numpy as np
+from morning_jax.core import digests
 
 Path = str | os.PathLike[str]
 
@@ -240,45 +238,9 @@ def remove_abandoned(folder: Path) -> None:
       continue
 
 
-def digest(*parts: Any) -> str:
-  """Returns the SHA-256 of values, in hexadecimal.
-
-  Each part is set off from the next by its kind and size, so that no two
-  different lists of parts are digested alike.
-
-  Args:
-    *parts: None, bytes, text, JSON values, NumPy arrays, or files
-      (`pathlib.Path`), which count by their content.
-  """
-  whole = hashlib.sha256()
-
-  def add(kind: str, content: bytes | memoryview) -> None:
-    whole.update(f'{kind} {len(content)}\n'.encode())
-    whole.update(content)
-
-  for part in parts:
-    if isinstance(part, bytes):
-      add('bytes', part)
-    elif isinstance(part, str):
-      add('text', part.encode())
-    elif isinstance(part, pathlib.Path):
-      with part.open('rb') as f:
-        add('file', hashlib.file_digest(f, 'sha256').digest())
-    elif isinstance(part, np.ndarray):
-      if part.dtype.kind == 'U':
-        # Fixed-width strings depend on the longest one.
-        add('texts', json.dumps(part.tolist()).encode())
-        continue
-      whole.update(f'array {part.dtype.str} {part.shape}\n'.encode())
-      add('values', np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
-    else:
-      add('json', json.dumps(part, sort_keys=True).encode())
-  return whole.hexdigest()
-
-
-def checksum(value: Any) -> int:
-  """Returns the CRC-32 of a JSON value, whatever the order of its keys."""
-  return zlib.crc32(json.dumps(value, sort_keys=True).encode())
+# Digests have a module of their own; most callers know them from here.
+digest = digests.digest
+checksum = digests.checksum
 
 
 def _draft_prefix(path: pathlib.Path) -> str:

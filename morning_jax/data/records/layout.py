@@ -46,6 +46,15 @@ def layout_of(table: accounts_lib.AccountTable) -> np.dtype:
   return np.dtype(fields, align=True)
 
 
+def packed(columns: Mapping[str, np.ndarray], layout: np.dtype) -> np.ndarray:
+  """Puts columns of rows into records: [n] of the layout's type."""
+  # Zeros: the padding between fields is written too.
+  block = np.zeros(len(next(iter(columns.values()))), layout)
+  for name, x in columns.items():
+    block[name] = x
+  return block
+
+
 def describe(layout: np.dtype) -> dict[str, Any]:
   """Returns a record's layout as JSON values."""
   assert layout.fields is not None

@@ -1,10 +1,9 @@
 """The accounts' features on disk, one ArrayRecord record an account.
 
 A folder holds the rows of an AccountTable as the model takes them, after the
-transforms, in files of about a GiB, and `index.json`: how a record is laid out,
-how long each file is, and the fingerprint of what the rows were made from. A
-record is the raw bytes of a row, all of one length. ArrayRecord checks every
-byte that it reads against its own hashes, so records carry none.
+transforms, in files of about a GiB (`row_files`), and `index.json`: how a
+record is laid out, how long each file is, and the fingerprint of what the rows
+were made from.
 
 A folder is named after its fingerprint and appears complete or not at all: a
 run that finds it takes it, and several runs may share a place.
@@ -17,7 +16,6 @@ import json
 import pathlib
 from typing import Any
 
-from array_record.python import array_record_module
 import jax
 import numpy as np
 
@@ -25,15 +23,11 @@ from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.core import files
 from morning_jax.data.records import layout as layout_lib
+from morning_jax.data.records import row_files
 
 FORMAT_VERSION = 2
 _INDEX = 'index.json'
 _BLOCK_BYTES = 64 << 20  # of the rows that are made at a time
-_FILE_BYTES = 1 << 30
-# Rows are drawn at random: one record a chunk, nothing read ahead. Features
-# are noise to a compressor, and reading is three times as fast without.
-_WRITER = 'group_size:1,uncompressed'
-_READER = 'readahead_buffer_size:0,max_parallelism:0'
 
 
 def fingerprint(
@@ -65,7 +59,7 @@ def write(
   num_rows: int,
   *,
   block_bytes: int = _BLOCK_BYTES,
-  file_bytes: int = _FILE_BYTES,
+  file_bytes: int = row_files.FILE_BYTES,
 ) -> None:
   """Writes the accounts' rows, unless they are there already.
 
@@ -115,56 +109,33 @@ def _write_files(
   file_bytes: int,
 ) -> None:
   layout = layout_lib.layout_of(rows_of(slice(0, 1)))
-  written: list[dict[str, Any]] = []
-  per_file = max(1, file_bytes // layout.itemsize)
-  for start in range(0, num_rows, per_file):
-    stop = min(num_rows, start + per_file)
-    path = folder / f'rows-{len(written):05d}.array_record'
-    records = _records(rows_of, layout, start, stop, block_bytes)
-    writer = array_record_module.ArrayRecordWriter(str(path), _WRITER)
-    first = next(records)
-    writer.write(first)
-    for record in records:
-      writer.write(record)
-    writer.close()
-    written.append(
-      {
-        'name': path.name,
-        'rows': stop - start,
-        'bytes': path.stat().st_size,
-        'first_record': files.digest(first),
-      }
-    )
   content = {
     'format_version': FORMAT_VERSION,
     'made_from': made_from,
     'record': layout_lib.describe(layout),
-    'files': written,
+    'files': row_files.write(
+      folder,
+      'rows',
+      _blocks(rows_of, layout, num_rows, block_bytes),
+      layout,
+      file_bytes=file_bytes,
+    ),
   }
   files.write_json(
     folder / _INDEX, {'content': content, 'crc32': files.checksum(content)}
   )
 
 
-def _records(
+def _blocks(
   rows_of: Callable[[slice], accounts_lib.AccountTable],
   layout: np.dtype,
-  start: int,
-  stop: int,
+  num_rows: int,
   block_bytes: int,
-) -> Iterator[bytes]:
-  size = layout.itemsize
-  per_block = max(1, block_bytes // size)
-  for first in range(start, stop, per_block):
-    table = rows_of(slice(first, min(stop, first + per_block)))
-    columns = layout_lib.columns_of(table)
-    # Zeros: the padding between fields is written too.
-    block = np.zeros(len(next(iter(columns.values()))), layout)
-    for name, x in columns.items():
-      block[name] = x
-    whole = block.tobytes()
-    for i in range(len(block)):
-      yield whole[i * size : (i + 1) * size]
+) -> Iterator[np.ndarray]:
+  per_block = max(1, block_bytes // layout.itemsize)
+  for start in range(0, num_rows, per_block):
+    table = rows_of(slice(start, min(num_rows, start + per_block)))
+    yield layout_lib.packed(layout_lib.columns_of(table), layout)
 
 
 class AccountRecords:
@@ -193,34 +164,14 @@ class AccountRecords:
         raise ValueError('it fails its checksum')
       if content['made_from'] != made_from:
         raise ValueError('it was made from other data')
-      self._layout = layout_lib.from_description(content['record'])
-      self._first = np.cumsum([0, *(f['rows'] for f in content['files'])])
-      self._files = [self._path / f['name'] for f in content['files']]
+      layout = layout_lib.from_description(content['record'])
+      entries = [dict(f) for f in content['files']]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
       raise self._damaged(index, e) from e
-    self.row_bytes = self._layout.itemsize
-    self._readers = [
-      self._open(path, file)
-      for path, file in zip(self._files, content['files'], strict=True)
-    ]
-
-  def _open(self, path: pathlib.Path, file: Mapping[str, Any]) -> Any:
-    """Opens a file after a look at what it should be by the index."""
-    try:
-      size = path.stat().st_size
-      if size != file['bytes']:
-        raise ValueError(f'{size:,} bytes instead of {file["bytes"]:,}')
-      reader = array_record_module.ArrayRecordReader(str(path), _READER)
-      if reader.num_records() != file['rows']:
-        raise ValueError(
-          f'{reader.num_records():,} rows instead of {file["rows"]:,}'
-        )
-      # ArrayRecord can't know that a whole file is in another's place.
-      if files.digest(reader.read([0])[0]) != file['first_record']:
-        raise ValueError('it holds other rows')
-    except (OSError, ValueError, RuntimeError, IndexError) as e:
-      raise self._damaged(path, e) from e
-    return reader
+    self.row_bytes = layout.itemsize
+    self._files = row_files.RowFiles(
+      self._path, layout, entries, damaged=self._damaged
+    )
 
   def _damaged(
     self, path: pathlib.Path, reason: Exception | str
@@ -233,7 +184,7 @@ class AccountRecords:
     )
 
   def __len__(self) -> int:
-    return int(self._first[-1])
+    return len(self._files)
 
   def __getitem__(self, rows: np.ndarray) -> accounts_lib.AccountTable:
     """Reads rows, repeated ones once.
@@ -252,22 +203,8 @@ class AccountRecords:
 
   def read(self, rows: np.ndarray) -> accounts_lib.AccountTable:
     """Reads distinct, ascending rows; otherwise as `[]`."""
-    parts = []
-    file_of = np.searchsorted(self._first, rows, side='right') - 1
-    for number in np.unique(file_of):
-      wanted = rows[file_of == number]
-      path = self._files[number]
-      try:
-        records = self._readers[number].read(
-          (wanted - self._first[number]).tolist()
-        )
-      except (ValueError, RuntimeError, IndexError) as e:
-        raise self._damaged(path, e) from e
-      if any(len(r) != self.row_bytes for r in records):
-        raise self._damaged(path, 'rows of another length')
-      parts += records
-    whole = np.frombuffer(b''.join(parts), self._layout)
+    whole = self._files.read(rows)
     return layout_lib.table_of(
-      list(self._layout.names or ()),
+      list(whole.dtype.names or ()),
       lambda name: np.ascontiguousarray(whole[name]),
     )
