@@ -141,13 +141,16 @@ class AudienceMembers:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-  """A data set in memory: what a bundle holds (SPEC section 9).
+  """A data set: what a bundle holds (SPEC section 9).
+
+  All of it is in memory but, of data that is larger, the features.
 
   Attributes:
     name: where it came from, for messages.
     accounts: who the A rows are.
     features: feature name -> float32 [A, F]; a row of NaN = the account lacks
-      it. Absent features are absent from the mapping.
+      it. Absent features are absent from the mapping. Arrays, or
+      `feature_rows.Stored`.
     positives_Px2: int64 account rows (brand, influencer), no duplicates, in
       the order of the file.
     attributes: the attribute lists and graph, where there are any.
@@ -161,14 +164,14 @@ class Dataset:
 
   name: str
   accounts: Accounts
-  features: Mapping[str, np.ndarray]
+  features: Mapping[str, Any]
   positives_Px2: np.ndarray
   attributes: Attributes | None = None
   feature_names: Mapping[str, tuple[str, ...]] = dataclasses.field(
     default_factory=dict
   )
   audience: AudienceMembers | None = None
-  planted: np.ndarray | None = None
+  planted: Any = None
   notes: tuple[str, ...] = ()
 
   @property
@@ -212,6 +215,20 @@ class Rows(Protocol):
 
   def __getitem__(self, rows: Array, /) -> AccountTable:
     """Gathers rows of every array."""
+
+
+class StoredRows(Rows, Protocol):
+  """Accounts that are not in memory; several threads may read them."""
+
+  @property
+  def row_bytes(self) -> int:
+    """Length of a row."""
+
+  def __len__(self) -> int:
+    """Returns how many accounts there are."""
+
+  def read(self, rows: np.ndarray, /) -> AccountTable:
+    """Reads distinct, ascending rows."""
 
 
 @flax.struct.dataclass

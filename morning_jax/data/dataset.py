@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 import dataclasses
+import functools
+from typing import Any
 
 import ml_collections
+import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import digests
 from morning_jax.core import errors
+from morning_jax.core import feature_rows
 from morning_jax.core import files
 from morning_jax.core import input_spec
 from morning_jax.data import splits
@@ -79,17 +85,55 @@ def assign_splits(
 
 
 def fingerprint(dataset: accounts_lib.Dataset) -> str:
-  """Returns a SHA-256 of all that training sees: accounts, features, pairs."""
-  parts: list[object] = []
+  """Returns a SHA-256 of all that training sees: accounts, features, pairs.
+
+  Of the same data it is the same in every form. Features that are stored are
+  not read for it: it was computed when they were written.
+  """
+  before, after = _tables(dataset)
+  features = dataset.features
+  if isinstance(features, feature_rows.Stored):
+    return features.fingerprint(files.digest(*before, *after))
+  return files.digest(*before, *_feature_parts(dataset), *after)
+
+
+def fingerprint_of_tables(dataset: accounts_lib.Dataset) -> str:
+  """Returns a SHA-256 of what `fingerprint` sees beside features."""
+  before, after = _tables(dataset)
+  return files.digest(*before, *after)
+
+
+def _tables(
+  dataset: accounts_lib.Dataset,
+) -> tuple[list[object], list[object]]:
+  """Lists what a fingerprint sees before, and behind, the features."""
+  before: list[object] = []
   for field in dataclasses.fields(dataset.accounts):
-    parts += [field.name, getattr(dataset.accounts, field.name)]
-  for feature in dataset.feature_sizes:
-    parts += [feature, dataset.features[feature]]
-  parts += ['positives', dataset.positives_Px2]
+    before += [field.name, getattr(dataset.accounts, field.name)]
+  after: list[object] = ['positives', dataset.positives_Px2]
   if dataset.attributes is not None:
     for field in dataclasses.fields(dataset.attributes):
-      parts += [field.name, getattr(dataset.attributes, field.name)]
-  return files.digest(*parts)
+      after += [field.name, getattr(dataset.attributes, field.name)]
+  return before, after
+
+
+def _feature_parts(dataset: accounts_lib.Dataset) -> list[object]:
+  parts: list[object] = []
+  for feature in dataset.feature_sizes:
+    column = dataset.features[feature]
+    parts += [
+      feature,
+      digests.Blocks(
+        dtype=column.dtype,
+        shape=tuple(column.shape),
+        blocks=functools.partial(_blocks_of, dataset.features, feature),
+      ),
+    ]
+  return parts
+
+
+def _blocks_of(features: Mapping[str, Any], name: str) -> Iterator[np.ndarray]:
+  return (b[name] for b in feature_rows.blocks(features, [name]))
 
 
 def resolve_inputs(

@@ -15,7 +15,9 @@ import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
+from morning_jax.core import feature_rows
 from morning_jax.core import input_spec
+from morning_jax.data import lazy_table
 from morning_jax.data import splits
 from morning_jax.data import transforms
 from morning_jax.graph import account_attributes
@@ -128,10 +130,9 @@ def account_rows(
 
   def rows_of(rows: slice | np.ndarray) -> accounts_lib.AccountTable:
     values, present = {}, {}
+    raw = feature_rows.read(dataset.features, list(spec.transforms), rows)
     for feature, kind in spec.transforms.items():
-      x_AxF = transforms.apply(
-        kind, dataset.features[feature][rows], fitted.get(feature, {})
-      )
+      x_AxF = transforms.apply(kind, raw.pop(feature), fitted.get(feature, {}))
       # A row is NaN as a whole or not at all; the reader made sure.
       has_A = ~np.isnan(x_AxF[:, 0])
       values[feature] = (
@@ -154,6 +155,28 @@ def account_table(
 ) -> accounts_lib.AccountTable:
   """Collects transformed features of all accounts; see `account_rows`."""
   return account_rows(spec, fitted, dataset)(slice(None))
+
+
+def account_source(
+  spec: input_spec.InputSpec,
+  fitted: Mapping[str, Mapping[str, np.ndarray]],
+  dataset: accounts_lib.Dataset,
+) -> accounts_lib.Rows:
+  """Returns the transformed features of all accounts, in memory or not.
+
+  Args:
+    spec: what takes part.
+    fitted: what `fit` returned.
+    dataset: the data set, of the spec's features and sizes.
+
+  Returns:
+    An AccountTable; a LazyTable where the features are not in memory.
+  """
+  if not isinstance(dataset.features, feature_rows.Stored):
+    return account_table(spec, fitted, dataset)
+  return lazy_table.LazyTable(
+    account_rows(spec, fitted, dataset), len(dataset.accounts)
+  )
 
 
 def check_fits(

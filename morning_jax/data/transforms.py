@@ -8,22 +8,26 @@ otherwise drown the rest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import feature_rows
 
 Fitted = dict[str, np.ndarray]
 
 # Of the largest eigenvalue, added to all: directions without variance stay
 # small.
 _RIDGE = 1e-3
+# Of float64 training rows; more are summed up block by block.
+_WHOLE_BYTES = 1 << 28
 
 
 def fit(
   kind: str,
-  x_AxF: np.ndarray,
+  x_AxF: feature_rows.Column,
   *,
   brand_rows: accounts_lib.AccountRows,
   influencer_rows: accounts_lib.AccountRows,
@@ -33,7 +37,7 @@ def fit(
 
   Args:
     kind: one of `input_spec.TRANSFORMS`.
-    x_AxF: features; rows of NaN are accounts that lack them.
+    x_AxF: features, in memory or not; rows of NaN are accounts that lack them.
     brand_rows: rows of the training brands.
     influencer_rows: rows of the training influencers.
     strength: of the whitening, 0 (rotation alone) to 1 (full).
@@ -44,20 +48,18 @@ def fit(
   if kind != 'whiten':
     return {}
 
-  def having(rows: np.ndarray) -> np.ndarray:
-    x = x_AxF[rows].astype(np.float64)
-    return x[~np.isnan(x[:, 0])]
-
-  groups = [x for x in map(having, (brand_rows, influencer_rows)) if len(x)]
   size = x_AxF.shape[1]
-  if not groups:
+  groups = [brand_rows, influencer_rows]
+  if 8 * size * sum(map(len, groups)) <= _WHOLE_BYTES:
+    found = _moments(x_AxF, groups)
+  else:
+    found = _streamed_moments(x_AxF, groups)
+  if found is None:
     return {
       'mean': np.zeros(size, np.float32),
       'basis': np.eye(size, dtype=np.float32),
     }
-  # Influencers outnumber brands; the mean gives both roles the same weight.
-  mean = np.mean([x.mean(axis=0) for x in groups], axis=0)
-  covariance = np.cov(np.concatenate(groups).T, bias=True).reshape(size, size)
+  mean, covariance = found
   variance, basis = np.linalg.eigh(covariance)
   variance = np.maximum(variance, 0.0)
   largest = variance.max() or 1.0
@@ -65,6 +67,62 @@ def fit(
   sign = np.sign(basis[np.abs(basis).argmax(axis=0), np.arange(size)])
   basis = basis * sign * (variance + _RIDGE * largest) ** (-strength / 2)
   return {'mean': mean.astype(np.float32), 'basis': basis.astype(np.float32)}
+
+
+def _having(x_AxF: Any, rows: np.ndarray) -> np.ndarray:
+  """Returns the rows that are no NaN, float64."""
+  x = x_AxF[rows].astype(np.float64)
+  return x[~np.isnan(x[:, 0])]
+
+
+def _moments(
+  x_AxF: Any, groups: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray] | None:
+  """Returns the mean of the groups' means, and the covariance of all rows."""
+  having = [x for x in (_having(x_AxF, rows) for rows in groups) if len(x)]
+  if not having:
+    return None
+  size = x_AxF.shape[1]
+  # Influencers outnumber brands; the mean gives both roles the same weight.
+  mean = np.mean([x.mean(axis=0) for x in having], axis=0)
+  covariance = np.cov(np.concatenate(having).T, bias=True)
+  return mean, covariance.reshape(size, size)
+
+
+def _streamed_moments(
+  x_AxF: Any, groups: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray] | None:
+  """Returns what `_moments` does, up to rounding, with one block in memory.
+
+  Sums run over the distances from the first block's mean, so that nothing is
+  lost where features are large beside their variance (Chan, Golub and LeVeque,
+  The American Statistician 37, 1983).
+  """
+  size = x_AxF.shape[1]
+  shift: np.ndarray | None = None
+  square = np.zeros((size, size))
+  totals: list[tuple[int, np.ndarray]] = []
+  for rows in groups:
+    count, total = 0, np.zeros(size)
+    # Ascending, as stored rows are read fastest.
+    for block in feature_rows.blocks({'x': x_AxF}, ['x'], np.sort(rows)):
+      x = block['x']
+      x = x[~np.isnan(x[:, 0])].astype(np.float64)
+      if not len(x):
+        continue
+      if shift is None:
+        shift = x.mean(axis=0)
+      x -= shift
+      count, total = count + len(x), total + x.sum(axis=0)
+      square += x.T @ x
+    if count:
+      totals.append((count, total))
+  if shift is None:
+    return None
+  number = sum(count for count, _ in totals)
+  whole = np.sum([total for _, total in totals], axis=0) / number
+  mean = shift + np.mean([total / count for count, total in totals], axis=0)
+  return mean, square / number - np.outer(whole, whole)
 
 
 def apply(

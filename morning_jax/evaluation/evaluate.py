@@ -102,7 +102,7 @@ def evaluate(
     raise errors.UserError('--scores takes one split; name it with --split')
   scorer = encode_lib.Scorer(
     trained.model,
-    preprocessing.account_table(trained.spec, trained.fitted, dataset),
+    preprocessing.account_source(trained.spec, trained.fitted, dataset),
     trained.mesh,
     graph=preprocessing.graph_of(trained.fitted),
     batch_size=trained.config.evaluation.batch_size,

@@ -7,18 +7,21 @@ is changes where the numbers lie and not the numbers.
 from __future__ import annotations
 
 import pathlib
+from typing import cast
 
 from jax.sharding import Mesh
 import ml_collections
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import feature_rows
 from morning_jax.core import input_spec
 from morning_jax.core import multihost
 from morning_jax.data import preprocessing
 from morning_jax.data import splits
 from morning_jax.data.records import store
 from morning_jax.data.records import stream
+from morning_jax.reporting import console
 from morning_jax.training import loss_table
 from morning_jax.training import sampler
 from morning_jax.training import schedule as schedule_lib
@@ -32,10 +35,12 @@ def open_table(
   *,
   data_fingerprint: str,
   workdir: pathlib.Path,
-) -> accounts_lib.AccountTable | store.AccountRecords:
+) -> accounts_lib.Rows:
   """Collects the accounts, or opens them on disk.
 
-  Where they are to be on disk and are not yet, they are written first.
+  Where they are to be on disk and are not yet, they are written first. Features
+  that are on disk already are transformed as they are read, and not written a
+  second time.
 
   Args:
     config: the whole configuration.
@@ -51,8 +56,16 @@ def open_table(
   Raises:
     UserError: they can't be written, or are damaged.
   """
+  stored = isinstance(dataset.features, feature_rows.Stored)
   if config.data.placement == 'device':
+    if stored:
+      console.note(
+        f'{dataset.name}: all of its features are read into memory; they stay'
+        ' on disk with config.data.placement=stream'
+      )
     return preprocessing.account_table(spec, fitted, dataset)
+  if stored:
+    return preprocessing.account_source(spec, fitted, dataset)
   place = pathlib.Path(config.data.stream_dir or workdir / 'stream').resolve()
   made_from = store.fingerprint(
     data_fingerprint, spec.transforms, fitted, list(spec.attribute_names)
@@ -84,10 +97,10 @@ def most_steps(
     table: what `open_table` returned.
   """
   most: int = config.train.steps_per_call
-  if isinstance(table, store.AccountRecords):
+  if not isinstance(table, accounts_lib.AccountTable):
     drawn = loss_table.negatives(config)
     fitting = stream.steps_that_fit(
-      table.row_bytes,
+      _stored(table).row_bytes,
       config.train.batch_size * (2 + drawn),
       mebibytes=config.data.stream_mib,
     )
@@ -117,7 +130,7 @@ def open_stream(
   Returns:
     The stream; None where the accounts lie on device.
   """
-  if not isinstance(table, store.AccountRecords):
+  if isinstance(table, accounts_lib.AccountTable):
     return None
   on_host = sampler.make_on_host(config, split, steps_per_epoch=steps_per_epoch)
 
@@ -134,10 +147,15 @@ def open_stream(
     )
 
   return stream.Stream(
-    table,
+    _stored(table),
     mesh,
     rows_of=rows_of,
     next_stop=schedule.next_stop,
     num_steps=schedule.num_steps,
     threads=config.data.stream_threads,
   )
+
+
+def _stored(table: accounts_lib.Rows) -> accounts_lib.StoredRows:
+  """Returns a table that is no AccountTable as what it is then."""
+  return cast(accounts_lib.StoredRows, table)

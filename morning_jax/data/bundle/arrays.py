@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
+from morning_jax.core import feature_rows
 from morning_jax.data.bundle import layout
 from morning_jax.data.bundle import npy_file
 
@@ -15,17 +17,24 @@ _CHECK_BYTES = 1 << 26  # of an array, checked at a time
 
 
 def read_feature(
-  path: pathlib.Path, accounts: accounts_lib.Accounts, *, topics: bool = False
-) -> np.ndarray:
+  path: pathlib.Path,
+  accounts: accounts_lib.Accounts,
+  *,
+  topics: bool = False,
+  mapped: bool = False,
+) -> Any:
   """Reads and checks one feature array.
 
   Args:
     path: its file.
     accounts: the A accounts that its rows belong to.
     topics: whether it holds topic weights, which are not negative.
+    mapped: whether numbers of another type stay on disk too, and are converted
+      when they are read.
 
   Returns:
-    float32 [A, F], mapped from the file where it is float32 there.
+    float32 [A, F], mapped from the file where it is float32 there; or, mapped,
+    what reads like it (`feature_rows.Converted`).
 
   Raises:
     BundleError: the file is no array of numbers, has another number of rows, or
@@ -72,4 +81,7 @@ def read_feature(
           start + row,
           f'topic weight {block[row, column]:g} in column {column} is negative',
         )
+      feature_rows.release(array)
+    if mapped and array.dtype != np.float32:
+      return feature_rows.Converted(array)
     return np.asarray(array, np.float32)

@@ -7,8 +7,10 @@ returns can be trained on; every mistake ends in one line with file and row.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import os
 import pathlib
+from typing import Any
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
@@ -22,11 +24,16 @@ from morning_jax.data.bundle import layout
 from morning_jax.data.bundle import writing
 
 
-def read_bundle(path: str | os.PathLike[str]) -> accounts_lib.Dataset:
-  """Reads and validates a bundle.
+def read_bundle(
+  path: str | os.PathLike[str], *, mapped: bool = False
+) -> accounts_lib.Dataset:
+  """Reads and validates a bundle, of arrays or of ArrayRecord files.
+
+  Features in ArrayRecord files are opened and not read (`feature_rows.Stored`).
 
   Args:
     path: the bundle's folder.
+    mapped: whether arrays of other types than float32 stay on disk too.
 
   Returns:
     The data set; its `notes` say what was merged, left out or absent.
@@ -39,14 +46,7 @@ def read_bundle(path: str | os.PathLike[str]) -> accounts_lib.Dataset:
   notes: list[str] = []
   accounts = bundle_accounts.read_accounts(folder)
   positives = bundle_accounts.read_interactions(folder, accounts, notes)
-  features = {}
-  for feature in accounts_lib.FEATURES:
-    file = folder / f'{feature}.npy'
-    # A link to nothing is a mistake, not an absent feature.
-    if os.path.lexists(file):
-      features[feature] = arrays.read_feature(
-        file, accounts, topics=feature in accounts_lib.TOPIC_FEATURES
-      )
+  features, planted = _read_features(folder, accounts, mapped=mapped)
   attributes = bundle_attributes.read_attributes(folder, accounts, notes)
   if not features and attributes is None:
     raise layout.BundleError(
@@ -56,9 +56,6 @@ def read_bundle(path: str | os.PathLike[str]) -> accounts_lib.Dataset:
         f' {", ".join(f + ".npy" for f in accounts_lib.FEATURES)} is needed',
       )
     )
-  planted = None
-  if os.path.lexists(folder / layout.PLANTED):
-    planted = arrays.read_feature(folder / layout.PLANTED, accounts)
   return accounts_lib.Dataset(
     name=str(folder),
     accounts=accounts,
@@ -70,6 +67,60 @@ def read_bundle(path: str | os.PathLike[str]) -> accounts_lib.Dataset:
     planted=planted,
     notes=tuple(notes),
   )
+
+
+def _read_features(
+  folder: pathlib.Path, accounts: accounts_lib.Accounts, *, mapped: bool
+) -> tuple[Mapping[str, Any], Any]:
+  """Reads the features that a bundle has, and the planted interests."""
+  # A link to nothing is a mistake, not an absent feature.
+  found = [
+    name
+    for name in (*(f'{f}.npy' for f in accounts_lib.FEATURES), layout.PLANTED)
+    if os.path.lexists(folder / name)
+  ]
+  if os.path.lexists(folder / layout.RECORDS):
+    if found:
+      raise layout.BundleError(
+        errors.in_file(
+          folder / found[0],
+          f'stands beside {layout.RECORDS}; a bundle has arrays or records, not'
+          ' both',
+        )
+      )
+    return _open_records(folder, accounts)
+  arrays_of = {
+    name.removesuffix('.npy'): arrays.read_feature(
+      folder / name,
+      accounts,
+      topics=name.removesuffix('.npy') in accounts_lib.TOPIC_FEATURES,
+      mapped=mapped,
+    )
+    for name in found
+  }
+  planted = arrays_of.pop(layout.PLANTED.removesuffix('.npy'), None)
+  return arrays_of, planted
+
+
+def _open_records(
+  folder: pathlib.Path, accounts: accounts_lib.Accounts
+) -> tuple[Mapping[str, Any], Any]:
+  # ArrayRecord and JAX take half a second to import.
+  from morning_jax.data.records import bundle_features
+
+  try:
+    stored = bundle_features.StoredFeatures(folder)
+  except errors.UserError as e:
+    raise layout.BundleError(str(e)) from None
+  if stored.accounts != writing.digest_of_accounts(accounts):
+    raise layout.BundleError(
+      errors.in_file(
+        folder / layout.ACCOUNTS,
+        f'names other accounts than {layout.RECORDS} was written for, or in'
+        ' another order; write the bundle again (launch.records)',
+      )
+    )
+  return stored, stored.planted
 
 
 def check_folder(folder: pathlib.Path) -> None:

@@ -16,6 +16,7 @@ GRAPH = 'attribute_graph.csv'
 FEATURE_NAMES = 'feature_names.csv'
 AUDIENCE = 'audience_members.csv'
 PLANTED = 'planted.npy'
+RECORDS = 'records.json'  # in place of arrays: ArrayRecord files
 
 
 class BundleError(errors.UserError):

@@ -26,6 +26,15 @@ def write_files(dataset: accounts_lib.Dataset, folder: pathlib.Path) -> None:
   Raises:
     BundleError: a text can't be written as UTF-8.
   """
+  write_tables(dataset, folder)
+  for feature, array in dataset.features.items():
+    _write_array(folder / f'{feature}.npy', array)
+  if dataset.planted is not None:
+    _write_array(folder / layout.PLANTED, dataset.planted)
+
+
+def write_tables(dataset: accounts_lib.Dataset, folder: pathlib.Path) -> None:
+  """Writes all of a data set but its features; see `write_files`."""
   a = dataset.accounts
   role_names = np.array(accounts_lib.ROLES)
   columns: dict[str, Iterable[object]] = {
@@ -47,10 +56,6 @@ def write_files(dataset: accounts_lib.Dataset, folder: pathlib.Path) -> None:
     ('brand_id', 'influencer_id'),
     (a.ids[pairs[:, 0]], a.ids[pairs[:, 1]]),
   )
-  for feature, array in dataset.features.items():
-    _write_array(folder / f'{feature}.npy', array)
-  if dataset.planted is not None:
-    _write_array(folder / layout.PLANTED, dataset.planted)
   _write_optional(dataset, folder)
   if dataset.attributes is None:
     return
@@ -132,12 +137,25 @@ def _write_array(path: pathlib.Path, array: np.ndarray) -> None:
   files.write_whole(path, lambda f: np.save(f, values))
 
 
+def digest_of_accounts(accounts: accounts_lib.Accounts) -> str:
+  """Returns a digest of who the rows of a bundle are, in their order."""
+  return files.digest('accounts', accounts.ids, accounts.roles)
+
+
 def difference(
-  written: accounts_lib.Dataset, read: accounts_lib.Dataset
+  written: accounts_lib.Dataset,
+  read: accounts_lib.Dataset,
+  *,
+  features: bool = True,
 ) -> str:
   """Returns what of a data set differs from what was read back, '' if nothing.
 
   The names of the data sets and their notes are no part of a bundle.
+
+  Args:
+    written: what was written.
+    read: what was read back.
+    features: whether features and planted interests are compared too.
   """
   pairs: dict[str, tuple[np.ndarray | None, np.ndarray | None]] = {
     name: (getattr(written.accounts, field), getattr(read.accounts, field))
@@ -152,9 +170,10 @@ def difference(
     )
   }
   pairs['interactions'] = written.positives_Px2, read.positives_Px2
-  pairs['planted interests'] = written.planted, read.planted
-  for feature in (*accounts_lib.FEATURES, *written.features):
-    pairs[feature] = written.features.get(feature), read.features.get(feature)
+  if features:
+    pairs['planted interests'] = written.planted, read.planted
+    for feature in (*accounts_lib.FEATURES, *written.features):
+      pairs[feature] = written.features.get(feature), read.features.get(feature)
   for feature in {*written.feature_names, *read.feature_names}:
     pairs[f'names of {feature}'] = (
       _names(written, feature),

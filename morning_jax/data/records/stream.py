@@ -25,7 +25,6 @@ import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import sharding as sharding_lib
-from morning_jax.data.records import store
 
 # Where along the rows of a batch a device's share begins and ends.
 _Share = tuple[int, int]
@@ -127,7 +126,7 @@ class Stream:
 
   def __init__(
     self,
-    records: store.AccountRecords,
+    records: accounts_lib.StoredRows,
     mesh: Mesh,
     *,
     rows_of: Callable[[int, int], Dispatch],
