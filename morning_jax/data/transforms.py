@@ -23,6 +23,7 @@ Fitted = dict[str, np.ndarray]
 _RIDGE = 1e-3
 # Of float64 training rows; more are summed up block by block.
 _WHOLE_BYTES = 1 << 28
+_ROW_BY_ROW = 512  # features up to which rows are rotated one by one
 
 
 def fit(
@@ -145,8 +146,22 @@ def apply(
     # A signed root: features that are no probabilities keep their order.
     x = np.sign(x_AxF) * np.sqrt(np.abs(x_AxF))
   else:
-    x = (x_AxF - fitted['mean']) @ fitted['basis']
+    x = _rotated(x_AxF - fitted['mean'], fitted['basis'])
   length = np.sqrt(
     np.sum(np.square(x, dtype=np.float32), axis=1, keepdims=True)
   )
   return (x / np.where(length == 0, 1.0, length)).astype(np.float32)
+
+
+def _rotated(x_AxF: np.ndarray, basis_FxF: np.ndarray) -> np.ndarray:
+  """Multiplies rows by a matrix, each to the same bits whatever is beside it.
+
+  How a library rounds a row depends on the shape of the product and on the
+  row's place in it, so rows are multiplied one by one. Features that are read
+  in other blocks, or by other devices, are then the same numbers. Where the
+  matrix is so large that this takes long, they are the same to rounding.
+  """
+  if len(basis_FxF) > _ROW_BY_ROW:
+    return x_AxF @ basis_FxF
+  found: np.ndarray = (x_AxF[:, None, :] @ basis_FxF)[:, 0]
+  return found
