@@ -7,8 +7,8 @@ modules use to mesh axes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import flax.linen as nn
 import jax
@@ -122,6 +122,42 @@ def put_rows(tree: T, mesh: Mesh) -> T:
     return put(x, sharding)
 
   return jax.tree.map(put_one, tree)
+
+
+def put_read_rows(
+  read: Callable[[np.ndarray], T], rows: np.ndarray, mesh: Mesh
+) -> T:
+  """Puts rows that are read for it on the mesh, sharded over `data`.
+
+  A process reads the rows of its own devices alone.
+
+  Args:
+    read: makes a pytree of host arrays of some rows.
+    rows: which rows; as many as a multiple of the axis.
+    mesh: the mesh.
+
+  Returns:
+    The tree on device.
+  """
+  sharding = NamedSharding(mesh, PartitionSpec(DATA))
+  where = sharding.addressable_devices_indices_map(rows.shape)
+  shares = sorted({i[0].indices(len(rows))[:2] for i in where.values() if i})
+  place, own = {}, 0
+  for start, stop in shares:
+    place[start] = own
+    own += stop - start
+  tree = read(np.concatenate([rows[start:stop] for start, stop in shares]))
+
+  def join(x: np.ndarray) -> jax.Array:
+    def share(index: Any) -> np.ndarray:
+      start, stop, _ = index[0].indices(len(rows))
+      return x[place[start] : place[start] + stop - start]
+
+    return jax.make_array_from_callback(
+      (len(rows), *x.shape[1:]), sharding, share, dtype=x.dtype
+    )
+
+  return jax.tree.map(join, tree)
 
 
 def put_large(tree: T, mesh: Mesh) -> T:

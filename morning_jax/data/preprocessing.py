@@ -148,6 +148,36 @@ def account_rows(
   return rows_of
 
 
+def presence(
+  spec: input_spec.InputSpec, dataset: accounts_lib.Dataset
+) -> dict[str, np.ndarray]:
+  """Tells who has a perspective of a data set whose features are stored.
+
+  One of its modalities, or an attribute that the model knows; nothing is read.
+
+  Args:
+    spec: what takes part.
+    dataset: the data set.
+
+  Returns:
+    Perspective -> bool [A].
+  """
+  stored = dataset.features
+  assert isinstance(stored, feature_rows.Stored)
+  found = {}
+  for perspective, modalities in spec.perspectives.items():
+    has_A = np.zeros(len(dataset.accounts), bool)
+    for feature in modalities.values():
+      has_A |= stored.present(feature)
+    if not modalities and dataset.attributes is not None:
+      attributes, _ = account_attributes.match_by_name(
+        dataset.attributes, np.array(spec.attribute_names)
+      )
+      has_A[attributes.holder] = True
+    found[perspective] = has_A
+  return found
+
+
 def account_table(
   spec: input_spec.InputSpec,
   fitted: Mapping[str, Mapping[str, np.ndarray]],

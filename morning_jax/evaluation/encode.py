@@ -89,7 +89,7 @@ class TableEncoder:
 
     Args:
       params: the model's parameters.
-      table: features of accounts, on the host.
+      table: features of accounts, on the host or its disk.
       rows: which of its rows.
       role: 'brand' or 'influencer'.
 
@@ -101,7 +101,10 @@ class TableEncoder:
       block = rows[start : start + self._batch_size]
       # The last block is padded, so that one program encodes all.
       padded = np.resize(block, self._batch_size)
-      batch = sharding.put_rows(table[padded], self._mesh)
+      if isinstance(table, accounts_lib.AccountTable):
+        batch = sharding.put_rows(table[padded], self._mesh)
+      else:
+        batch = sharding.put_read_rows(table.__getitem__, padded, self._mesh)
       encoded = self._encode({'params': params}, batch, self._graph, role)
       blocks.append(encoded)
     return _join(blocks, len(rows))

@@ -14,6 +14,7 @@ from morning_jax.core import multihost
 from morning_jax.core import sharding
 from morning_jax.recommend import catalogue as catalogue_lib
 from morning_jax.recommend import filters as filters_lib
+from morning_jax.recommend import stored_vectors
 from morning_jax.recommend import top_k as top_k_lib
 
 _NOBODY = -1
@@ -66,13 +67,16 @@ class Search:
     place = np.cumsum(self.passed.mask_M) - 1
     self._own_row_M = np.where(self.passed.mask_M, place, _NOBODY)
     if len(self._outside_N):
-      vector_MxD = vector_MxD[self._row_M]
+      if isinstance(vector_MxD, stored_vectors.StoredVectors):
+        vector_MxD = vector_MxD.select(self._row_M)
+      else:
+        vector_MxD = vector_MxD[self._row_M]
     self._vector_MxD = vector_MxD
     # On one CPU, blocks of what is in memory are searched where they are.
     self._on_cpu = mesh.devices.flat[0].platform == 'cpu'
     self._on_devices: jax.Array | None = None
     if len(self._row_M) and not (self._on_cpu and mesh.size == 1):
-      self._on_devices = _put_rows(vector_MxD, mesh)
+      self._on_devices = _put_rows(np.asarray(vector_MxD), mesh)
 
   def __call__(self, rows: Sequence[int], k: int, *, block: int) -> Found:
     """Finds the best influencers of some brands.

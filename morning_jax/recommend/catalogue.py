@@ -2,8 +2,9 @@
 
 It is what every question is asked of: `recommend`, `brands_for`, `similar`,
 reasons, precedents, bands and shortlists. Brands and influencers are separate
-name spaces, since one name may be both. All arrays are on the host; none
-changes after `open_catalogue`, so threads may share it.
+name spaces, since one name may be both. All arrays are on the host, or on its
+disk where the bundle's features are; none changes after `open_catalogue`, so
+threads may share it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from collections.abc import Mapping
 import dataclasses
 import functools
 import os
+import pathlib
 
+import jax
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
+from morning_jax.core import feature_rows
+from morning_jax.core import multihost
 from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import preprocessing
 from morning_jax.data.bundle import bundle as bundle_lib
@@ -156,10 +161,12 @@ class Catalogue:
     return facts_lib.Facts(self.dataset)
 
   def _profile(self, table_row: int) -> profiles_lib.Profile:
-    rows = {
-      feature: np.asarray(self.dataset.features[feature][table_row])
-      for feature in self.trained.spec.feature_sizes
-    }
+    found = feature_rows.read(
+      self.dataset.features,
+      list(self.trained.spec.feature_sizes),
+      np.array([table_row]),
+    )
+    rows = {feature: np.asarray(x[0]) for feature, x in found.items()}
     return profiles_lib.Profile(
       features={f: row for f, row in rows.items() if not np.isnan(row[0])},
       attributes=self.facts.attributes_of(table_row),
@@ -239,7 +246,16 @@ def open_catalogue(
     is_own_data=is_own,
     bundle_fingerprint=fingerprint,
     notes=tuple(notes),
+    keep=_place(workdir, fingerprint),
   )
+
+
+def _place(workdir: str | os.PathLike[str], fingerprint: str) -> encoding.Keep:
+  """Returns where vectors of a bundle go that is not in memory."""
+  own = f'catalogue-{fingerprint[:16]}'
+  if not multihost.is_first():  # may share a folder with the first
+    own += f'-{jax.process_index()}'
+  return encoding.Keep(pathlib.Path(workdir) / own, fingerprint)
 
 
 def encode_dataset(
@@ -249,6 +265,7 @@ def encode_dataset(
   is_own_data: bool,
   bundle_fingerprint: str,
   notes: tuple[str, ...] = (),
+  keep: encoding.Keep | None = None,
 ) -> Catalogue:
   """Encodes every account of a data set that fits a model, each once.
 
@@ -258,6 +275,7 @@ def encode_dataset(
     is_own_data: whether the model was trained on them.
     bundle_fingerprint: of the data set as it is stored.
     notes: for the catalogue.
+    keep: where vectors go if the data set's features are stored.
 
   Returns:
     The catalogue.
@@ -270,7 +288,9 @@ def encode_dataset(
   sides = []
   slices: dict[str, slice] = {}
   for role in (accounts_lib.BRAND, accounts_lib.INFLUENCER):
-    side, slices = encoding.encode_role(trained, encoder, dataset, role)
+    side, slices = encoding.encode_role(
+      trained, encoder, dataset, role, keep=keep
+    )
     sides.append(side)
   return Catalogue(
     trained=trained,

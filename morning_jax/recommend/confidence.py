@@ -23,6 +23,7 @@ from morning_jax.recommend import catalogue as catalogue_lib
 _ENDS = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
 UNKNOWN = 'unknown'
 _SCORES_AT_A_TIME = 1 << 26
+_MOST_SCORES = 1 << 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,10 +153,13 @@ def measure(
   count = len(catalogue.influencers)
   lasts = last_places(count)
   pairs, cooperated = np.zeros((2, len(lasts)), np.int64)
+  # Of very many scores, those of brands here and there tell as much.
+  brands_B = brands_B[:: -(-len(brands_B) * count // _MOST_SCORES)]
   step = max(1, _SCORES_AT_A_TIME // count)
   for start in range(0, len(brands_B), step):
     rows = brands_B[start : start + step]
-    score_BxM = side.vector_NxD[rows] @ catalogue.influencers.vector_NxD.T
+    vector_BxD = side.vector_NxD[rows]
+    score_BxM = catalogue.influencers.products_N(vector_BxD.T).T
     for row, score_M in zip(rows, score_BxM, strict=True):
       partners = catalogue.partners[row]
       partners = partners[whole_M[partners]]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 
 from morning_jax.recommend import profiles as profiles_lib
+from morning_jax.recommend import stored_vectors
 
 _BLOCK = 4096  # rows that are summed at a time
 
@@ -62,18 +64,36 @@ class Encoded:
     role: `BRAND` or `INFLUENCER`.
     account_row_N: int64, their rows in the data set's account table.
     ids_N: their names.
-    vector_NxD: float32, perspectives side by side.
+    vector_NxD: float32, perspectives side by side: an array, or on disk
+      (`stored_vectors.StoredVectors`), where the bundle's features are.
     present: perspective -> bool [N], who shows anything of it.
   """
 
   role: int
   account_row_N: np.ndarray
   ids_N: np.ndarray
-  vector_NxD: np.ndarray
+  vector_NxD: Any
   present: Mapping[str, np.ndarray]
 
   def __len__(self) -> int:
     return len(self.ids_N)
+
+  def products_N(
+    self, vector_d: np.ndarray, where: slice = slice(None)
+  ) -> np.ndarray:
+    """Multiplies some coordinates of every account with a vector.
+
+    Args:
+      vector_d: float32 [d], or [d, K] for several.
+      where: the d coordinates.
+
+    Returns:
+      float32 [N], or [N, K].
+    """
+    if isinstance(self.vector_NxD, stored_vectors.StoredVectors):
+      return self.vector_NxD.product(vector_d, where)
+    found: np.ndarray = self.vector_NxD[:, where] @ vector_d
+    return found
 
   @functools.cached_property
   def row_of(self) -> dict[str, int]:

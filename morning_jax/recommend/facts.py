@@ -7,8 +7,10 @@ import functools
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import feature_rows
 
 _BLOCK = 4096  # accounts that are summed at a time
+_SAMPLE = 1 << 16  # accounts of a role that are summed where all are on disk
 
 
 class Facts:
@@ -70,6 +72,8 @@ class Facts:
       array = self.dataset.features[feature]
       for role in (accounts_lib.BRAND, accounts_lib.INFLUENCER):
         rows = self.dataset.accounts.rows_of(role)
+        if isinstance(self.dataset.features, feature_rows.Stored):
+          rows = rows[:: -(-len(rows) // _SAMPLE) or 1]
         total, count = np.zeros(array.shape[1]), 0
         for start in range(0, len(rows), _BLOCK):
           x = array[rows[start : start + _BLOCK]]

@@ -118,12 +118,10 @@ def build_index(
     files.remove_abandoned(path.parent)
     if not done:
       note.unlink(missing_ok=True)
-    rows = np.lib.format.open_memmap(
-      part,
-      mode='r+' if done else 'w+',
-      dtype=_DTYPES[dtype],
-      shape=(num_rows, width),
-    )
+    if not done:
+      np.lib.format.open_memmap(
+        part, mode='w+', dtype=_DTYPES[dtype], shape=(num_rows, width)
+      )
     try:
       _allocate(part)
     except OSError:
@@ -140,14 +138,12 @@ def build_index(
       )
     if dtype == 'bfloat16':
       batch = batch.astype(jnp.bfloat16).view(np.uint16)
-    rows[done:last] = batch
     with _writing(part):
-      rows.flush()
+      _write_rows(part, done, batch)
     with _writing(note):
       files.write_json(note, {**wanted, 'done': last})
     advance(last - done)
     done = last
-  del rows
   with _writing(path):
     part.replace(path)
   return open_index(path)
@@ -176,6 +172,19 @@ def _is_whole(path: pathlib.Path, wanted: Mapping[str, Any]) -> bool:
     and array.shape == (wanted['num_rows'], wanted['width'])
     and path.stat().st_size == array.offset + array.nbytes
   )
+
+
+def _write_rows(path: pathlib.Path, first: int, rows: np.ndarray) -> None:
+  """Puts rows in their place, on the disk when this returns.
+
+  Written, not mapped: mapped pages would count as memory of this process.
+  """
+  offset = np.lib.format.open_memmap(path, mode='r').offset
+  with path.open('r+b') as file:
+    file.seek(offset + first * rows.nbytes // len(rows))
+    file.write(np.ascontiguousarray(rows).data)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _allocate(path: pathlib.Path) -> None:

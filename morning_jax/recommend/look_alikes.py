@@ -117,7 +117,7 @@ def similarities(
   side = catalogue.side(account.role)
   mean = side.mean_D[where]
   own = account.vector_D[where] - mean
-  product_N = side.vector_NxD[:, where] @ own.astype(np.float32) - mean @ own
+  product_N = side.products_N(own.astype(np.float32), where) - mean @ own
   length_N = side.spread_N(where) * np.linalg.norm(own)
   return np.clip(
     np.divide(

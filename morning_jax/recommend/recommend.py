@@ -93,7 +93,7 @@ def scores(
   Returns:
     float32, in the order of the other side's rows.
   """
-  return catalogue.side(1 - account.role).vector_NxD @ account.vector_D
+  return catalogue.side(1 - account.role).products_N(account.vector_D)
 
 
 def recommend(
