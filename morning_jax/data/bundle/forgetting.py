@@ -151,6 +151,14 @@ def forget(
     OSError: it can't be written; nothing was changed.
   """
   folder = folder.resolve()  # a link to a bundle stays one
+  if (folder / layout.RECORDS).exists():
+    raise layout.BundleError(
+      errors.in_file(
+        folder,
+        'its features are records, which lose no row; remove the account from'
+        ' the bundle of arrays and write the records again (launch.records)',
+      )
+    )
   files.remove_abandoned(folder.parent)
   rows: dict[str, int] = {}
   unknown: list[str] = []
