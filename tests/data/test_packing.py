@@ -121,9 +121,7 @@ def test_arrays_of_other_types_are_converted_as_they_are_read(places, tmp_path):
   half = np.load(path).astype(np.float16)
   np.save(path, half)
   dataset = bundle.read_bundle(tmp_path / 'half', mapped=True)
-  assert isinstance(
-    dataset.features['content_image'], feature_rows.Converted
-  )
+  assert isinstance(dataset.features['content_image'], feature_rows.Converted)
   packing.pack(dataset, tmp_path / 'records')
   read = bundle.read_bundle(tmp_path / 'records')
   np.testing.assert_array_equal(

@@ -164,5 +164,5 @@ def test_each_device_has_the_rows_of_its_share():
 
   found = sharding.put_read_rows(read, rows, mesh)['x']
   np.testing.assert_array_equal(found, np.stack([rows, rows * 10], axis=1))
-  assert found.sharding.spec == (sharding.DATA,)
+  assert found.sharding.spec == jax.sharding.PartitionSpec(sharding.DATA)
   assert len(asked) == 1  # one read for all devices of the process
