@@ -180,6 +180,7 @@ def run(accounts: int, folder: pathlib.Path) -> Iterator[Stage]:
     '--config.data.placement=stream',
     f'--config.train.batch_size={_batch(accounts)}',
     '--config.evaluation.every_epochs=1',
+    '--config.data.stream_mib=128',
     f'--workdir={workdir}',
   ]
   yield _stage('train', [*train, '--config.train.epochs=1'])
