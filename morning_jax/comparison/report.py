@@ -199,8 +199,7 @@ def _write_tables(
     title = 'Differences from MORNING'
     sections.append((title, differences))
     narrow.append((title, tables.of_differences(rows, brackets=False)))
-  heading = f'{cohort.title}\n\n' if cohort.prefix else ''
-  text = heading + tables.document(
+  text = tables.document(
     narrow, notes, write=tables.to_text, bullet='note: ', heading=''
   )
   write('table.txt', text)

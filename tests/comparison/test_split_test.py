@@ -84,7 +84,7 @@ def test_the_test_brands_have_tables_of_their_own(world, tmp_path, capsys):
     == found['methods']['similarity']['summary']['map']['mean']
   )
   text = (tmp_path / 'test_table.txt').read_text()
-  assert text.startswith('Methods on the test brands\n')
+  assert text.count('Methods on the test brands\n') == 1
   assert f'{len(ids)} test brands, all training brands to train on' in text
   assert text in capsys.readouterr().out
   # The cross-validation is what it is without them.
