@@ -28,19 +28,19 @@ class Block(NamedTuple):
 
   Attributes:
     first: the first row.
-    count: how many.
-    numbers: [count, D]; or [ahead + count * D], row after row.
+    rows: how many.
+    numbers: [rows, D]; or [ahead + rows * D], row after row.
     ahead: numbers that belong to no row of the block; the same for all blocks.
   """
 
   first: int
-  count: int
+  rows: int
   numbers: jax.Array
   ahead: int
 
 
 def rows_of(numbers: jax.Array, ahead: int, width: int) -> jax.Array:
-  """Returns a block's rows [count, D], in a compiled program.
+  """Returns a block's rows [rows, D], in a compiled program.
 
   Args:
     numbers: of the block.

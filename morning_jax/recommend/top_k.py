@@ -144,7 +144,7 @@ def top_k(
       ahead=block.ahead,
       width=width,
     )
-    end = block.first + block.count
+    end = block.first + block.rows
     if end == num_rows or end % held == 0:
       best = _take_in(
         best,

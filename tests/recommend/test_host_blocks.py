@@ -25,8 +25,8 @@ def joined(array: np.ndarray, rows: int) -> np.ndarray:
   parts, end = [], 0
   for block in host_blocks.blocks(array, rows):
     part = host_blocks.rows_of(block.numbers, block.ahead, width)
-    assert (block.first, block.count) == (end, len(part))
-    end += block.count
+    assert (block.first, block.rows) == (end, len(part))
+    end += block.rows
     parts.append(np.asarray(part))
   return np.concatenate(parts)
 
