@@ -6,7 +6,7 @@ result to expect (README.md has the figures with their errors):
   default   python -m launch.train --config=configs/morning.py
             The recipe we recommend, on the embedded world: half a minute,
             AUC 0.933 of 0.959 that can be reached, MAP 0.255. On the real
-            brands of README.md, five folds: a minute, AUC 0.871, MAP 0.271.
+            brands of README.md, five folds: a minute, AUC 0.872, MAP 0.270.
   paper     python -m launch.train --config=configs/morning.py:paper \
               --config.data.bundle=bmi_train --config.data.folds=5
             The recipe of the paper (SPEC section 7), 100 epochs of triplets:

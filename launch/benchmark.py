@@ -10,6 +10,7 @@ Benchmarks:
   paper         the paper's recipe, 211 steps an epoch
   encoding      accounts encoded per second against batch size
   ranking       exact top-k of a catalogue, beside faiss.IndexFlatIP
+  ranking_on_disk  the same of a file that is not in memory, beside the disk
   recommending  the top 10 of every brand, written to a file
   checkpoint    saving and restoring against the number of parameters
   startup       process start to first step, without and with a program cache
@@ -63,8 +64,8 @@ _BUNDLE = flags.DEFINE_string(
 _FOLDER = flags.DEFINE_string(
   'folder',
   None,
-  'Where checkpoint writes, on the disk to measure; the temporary folder if'
-  ' unset. Example: --folder=/mnt/disk',
+  'Where checkpoint and ranking_on_disk write, on the disk to measure; the'
+  ' temporary folder if unset. Example: --folder=/mnt/disk',
 )
 _MOST = 2**31 - 1
 _MOST_DEVICES = 1024
@@ -73,7 +74,7 @@ _NUMBERS = {
   for name, text in {
     'repeats': f'How often to measure each; {_DEFAULT.repeats} if unset.',
     'epochs': 'paper: epochs of 211 steps; 1 on a CPU, else 100 if unset.',
-    'influencers': f'ranking, serving: rows; or {_DEFAULT.influencers:,}.',
+    'influencers': f'ranking.., serving: rows; or {_DEFAULT.influencers:,}.',
     'width': f'ranking, serving: columns; {_DEFAULT.width:,} if unset.',
     'brands': f'ranking: queries; {_DEFAULT.brands} if unset.',
     'k': f'ranking: influencers for each brand; {_DEFAULT.k} if unset.',

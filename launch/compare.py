@@ -5,6 +5,7 @@ Examples:
   python -m launch.compare --bundle=my_bundle --seeds=1 \
     --methods=similarity,morning-paper,morning
   python -m launch.compare --bundle=my_bundle --curves=epochs,brands,categories
+  python -m launch.compare --bundle=my_bundle --split=test
 
 It writes tables with 95 % intervals and paired differences from MORNING as
 text, CSV, Markdown and LaTeX. Started again on the same --workdir, it goes on
@@ -42,6 +43,14 @@ _METHODS = flags.DEFINE_list(
   None,
   'Methods to compare; all that the data allows if unset.'
   ' Example: --methods=similarity,lambdamart,morning',
+)
+_SPLIT = flags.DEFINE_enum(
+  'split',
+  'train',
+  list(compare.SPLITS),
+  'test: rank for the own test brands of the bundle, too, with all training'
+  ' brands to train on; their tables stand beside the cross-validation.'
+  ' Example: --split=test',
 )
 _FOLDS = flags.DEFINE_integer(
   'folds',
@@ -102,6 +111,7 @@ def main(argv: list[str]) -> None:
 def _compare(workdir: str) -> None:
   options = compare.Options(
     methods=None if _METHODS.value is None else tuple(_METHODS.value),
+    split=_SPLIT.value,
     folds=_FOLDS.value,
     seeds=_SEEDS.value,
     costly_seeds=_COSTLY_SEEDS.value,

@@ -330,6 +330,9 @@ def _say(line: str) -> None:
 
 def main() -> NoReturn:
   """Supervises the command that the arguments are."""
+  if not sys.argv[1:] or sys.argv[1].startswith('-'):
+    print(__doc__)
+    sys.exit(0 if sys.argv[1:] in (['--help'], ['-h']) else MISTAKE)
   sys.exit(Supervisor(sys.argv[1:]).run())
 
 

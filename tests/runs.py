@@ -28,6 +28,7 @@ from morning_jax.training import step_inputs
 from morning_jax.training import train
 from morning_jax.training import trainer as trainer_lib
 from tests import forked
+from tests import xla_flags
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Seconds after which what hangs fails a test. No test counts on being faster.
@@ -108,10 +109,14 @@ def assert_bit_equal(a: pathlib.Path, b: pathlib.Path) -> None:
 
 
 def launch(
-  *args: str, devices: int = 1, timeout: float = PATIENCE, module: str = 'train'
+  *args: str,
+  devices: int = 1,
+  timeout: float = PATIENCE,
+  module: str = 'train',
+  server: int = 0,
 ) -> subprocess.CompletedProcess[str]:
-  """Runs a launcher in a process of its own."""
-  return forked.run(module, args, environment(devices), timeout)
+  """Runs a launcher in a process of its own, as `forked.run` does."""
+  return forked.run(module, args, environment(devices), timeout, server)
 
 
 def command(*args: str, module: str = 'train') -> list[str]:
@@ -122,7 +127,7 @@ def environment(devices: int = 1) -> dict[str, str]:
   return {
     **os.environ,
     'JAX_PLATFORMS': 'cpu',
-    'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
+    'XLA_FLAGS': xla_flags.flags(devices),
   }
 
 

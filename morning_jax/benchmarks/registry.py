@@ -17,6 +17,7 @@ from morning_jax.benchmarks import scaling
 from morning_jax.benchmarks import serving
 from morning_jax.benchmarks import startup
 from morning_jax.benchmarks import top_k
+from morning_jax.benchmarks import top_k_on_disk
 from morning_jax.benchmarks import training
 from morning_jax.core import errors
 from morning_jax.reporting import console
@@ -41,6 +42,7 @@ BENCHMARKS = {
   'paper': paper.run,
   'encoding': encoding.run,
   'ranking': top_k.run,
+  'ranking_on_disk': top_k_on_disk.run,
   'recommending': recommending.run,
   'checkpoint': checkpoint.run,
   'startup': startup.run,

@@ -42,11 +42,18 @@ def rows_that_fit(options: harness.Options) -> int:
   return rows
 
 
-def _fill(rows: int, width: int) -> Iterator[np.ndarray]:
+def fill(catalogue_MxD: np.ndarray) -> None:
+  """Fills a catalogue with noise, float32, in memory or in a mapped file."""
   rng = np.random.default_rng(0)
-  for first in range(0, rows, _CHUNK):
-    shape = (min(_CHUNK, rows - first), width)
-    yield rng.standard_normal(shape, np.float32)
+  for first in range(0, len(catalogue_MxD), _CHUNK):
+    rows_RxD = catalogue_MxD[first : first + _CHUNK]
+    rng.standard_normal(out=rows_RxD, dtype=np.float32)
+
+
+def _in_memory(rows: int, width: int) -> np.ndarray:
+  catalogue_MxD = np.empty((rows, width), np.float32)
+  fill(catalogue_MxD)
+  return catalogue_MxD
 
 
 def _with_faiss(rows: int, width: int) -> tuple[Any, np.ndarray]:
@@ -59,10 +66,7 @@ def _with_faiss(rows: int, width: int) -> tuple[Any, np.ndarray]:
   index.ntotal = rows
   array = faiss.rev_swig_ptr(index.get_xb(), rows * width)
   catalogue_MxD = array.reshape(rows, width)
-  first = 0
-  for chunk in _fill(rows, width):
-    catalogue_MxD[first : first + len(chunk)] = chunk
-    first += len(chunk)
+  fill(catalogue_MxD)
   return index, catalogue_MxD
 
 
@@ -90,7 +94,7 @@ def run(
   if harness.has_peer('faiss', options):
     index, catalogue_MxD = _with_faiss(rows, width)
   else:
-    catalogue_MxD = np.concatenate(list(_fill(rows, width)))
+    catalogue_MxD = _in_memory(rows, width)
   searched: Any = catalogue_MxD
   if jax.devices()[0].platform != 'cpu':
     searched = jax.device_put(catalogue_MxD)

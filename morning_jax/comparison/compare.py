@@ -11,6 +11,7 @@ from typing import Any
 import ml_collections
 
 from morning_jax.checkpoint import workdir as workdir_lib
+from morning_jax.comparison import options as options_lib
 from morning_jax.comparison import protocol
 from morning_jax.comparison import report
 from morning_jax.core import accounts as accounts_lib
@@ -18,7 +19,8 @@ from morning_jax.core import errors
 from morning_jax.core import files
 from morning_jax.reporting import console
 
-Options = protocol.Options
+Options = options_lib.Options
+SPLITS = options_lib.SPLITS
 
 
 def _prepare(run: protocol.Comparison) -> None:
@@ -58,8 +60,8 @@ def compare(
     recipes: variant of configs/morning.py -> configuration.
     options: what to compare.
     workdir: gets `table.txt`, `.csv`, `.md`, `.tex`, `per_category.csv`,
-      `.md`, `results.json`, and pictures. What was measured before is taken
-      from it.
+      `.md`, `results.json`, and pictures; of the test brands, the tables with
+      `test_` before their names. What was measured before is taken from it.
 
   Returns:
     What `results.json` holds.

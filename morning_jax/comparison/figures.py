@@ -37,12 +37,11 @@ def draw(
     Names of the pictures.
   """
   folds, kinds = run.options.folds, run.options.curves
+  brands = len(run.cohorts[0].brand_row_B)
   weight_WxB = statistics.draw_weights(
-    len(run.brand_rows), resamples=run.options.resamples, seed=0
+    brands, resamples=run.options.resamples, seed=0
   )
-  caption = (
-    f'{len(run.brand_rows)} brands, {folds} folds, bands: 95 % intervals'
-  )
+  caption = f'{brands} brands, {folds} folds, bands: 95 % intervals'
   written = []
 
   def draw_lines(

@@ -23,7 +23,8 @@ class FoldSpec:
   Attributes:
     seed: of the split into folds and of the method: the repetition.
     index: which fold of the repetition, from 0.
-    count: number of folds.
+    count: number of folds; 1: the data set's own test brands are held out, and
+      all its training brands may be trained on.
     share: share of the fold's training brands that may be trained on.
   """
 
@@ -68,9 +69,12 @@ def _split(
   dataset: accounts_lib.Dataset, spec: FoldSpec
 ) -> accounts_lib.Dataset:
   """Assigns the brands of a fold to 'train' and 'test'."""
-  fold = splits.fold(
-    dataset, index=spec.index, count=spec.count, seed=spec.seed
-  )
+  if spec.count == 1:
+    fold = _without_valid(dataset)
+  else:
+    fold = splits.fold(
+      dataset, index=spec.index, count=spec.count, seed=spec.seed
+    )
   if spec.share >= 1:
     return fold
   # Nested: the brands of a smaller share are among those of a larger one.
@@ -82,6 +86,16 @@ def _split(
   split_A[shuffled[max(1, round(spec.share * len(brands))) :]] = ''
   return dataclasses.replace(
     fold, accounts=dataclasses.replace(fold.accounts, splits=split_A)
+  )
+
+
+def _without_valid(dataset: accounts_lib.Dataset) -> accounts_lib.Dataset:
+  """Takes the validation brands out: no method is tuned on them."""
+  split_A = np.where(
+    dataset.accounts.splits == 'valid', '', dataset.accounts.splits
+  )
+  return dataclasses.replace(
+    dataset, accounts=dataclasses.replace(dataset.accounts, splits=split_A)
   )
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 import contextlib
-import dataclasses
 import pathlib
 
 import ml_collections
-import numpy as np
 
+from morning_jax.comparison import cohorts as cohorts_lib
 from morning_jax.comparison import curves as curves_lib
 from morning_jax.comparison import folds as folds_lib
 from morning_jax.comparison import measurement
+from morning_jax.comparison import options as options_lib
 from morning_jax.comparison import plots
 from morning_jax.comparison import result_store
 from morning_jax.comparison import results
-from morning_jax.comparison import statistics
 from morning_jax.comparison import time_left
 from morning_jax.comparison import workers
 from morning_jax.comparison.methods import interface
@@ -24,58 +23,10 @@ from morning_jax.comparison.methods import registry
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.data import dataset as dataset_lib
-from morning_jax.data import splits
 from morning_jax.evaluation import metrics as metrics_lib
 from morning_jax.reporting import console
 
-# Option -> its least and its greatest value. A seed has 32 bits; the others
-# keep memory and processes within what a machine may have.
-_RANGES = {
-  'folds': (2, 10_000),
-  'seeds': (1, 10_000),
-  'costly_seeds': (1, 10_000),
-  'jobs': (0, 256),
-  'resamples': (1, 1_000_000),
-}
 _MOST_TRIALS = 100_000
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-  """What to compare.
-
-  Attributes:
-    methods: keys of the methods; None for all that the data allows.
-    folds: folds of a repetition.
-    seeds: repetitions: each splits the brands into other folds and seeds the
-      methods.
-    costly_seeds: repetitions of methods that take long.
-    curves: pictures to draw, of `curves.KINDS`.
-    jobs: workers; 0 for none, None for one a core.
-    resamples: of the bootstrap.
-  """
-
-  methods: tuple[str, ...] | None = None
-  folds: int = 5
-  seeds: int = 3
-  costly_seeds: int = 1
-  curves: tuple[str, ...] = ()
-  jobs: int | None = None
-  resamples: int = statistics.RESAMPLES
-
-  def __post_init__(self) -> None:
-    """Checks the options by themselves, before any data is read.
-
-    Raises:
-      UserError: a number is out of its range, or a picture is unknown.
-    """
-    for name, (least, greatest) in _RANGES.items():
-      value = getattr(self, name)
-      if value is not None and not least <= value <= greatest:
-        raise errors.UserError(
-          f'--{name}={value}: takes {least:,} to {greatest:,}'
-        )
-    curves_lib.check_kinds(self.curves)
 
 
 class Comparison:
@@ -85,7 +36,7 @@ class Comparison:
     self,
     dataset: accounts_lib.Dataset,
     recipes: Mapping[str, ml_collections.ConfigDict],
-    options: Options,
+    options: options_lib.Options,
     workdir: pathlib.Path,
   ):
     """Checks the options with the data.
@@ -102,6 +53,9 @@ class Comparison:
     if options.curves:
       plots.check_installed()
     folds_lib.check_folds(dataset, options.folds)
+    self.cohorts = [cohorts_lib.of_training_brands(dataset, options.folds)]
+    if options.split == 'test':
+      self.cohorts.append(cohorts_lib.of_test_brands(dataset))
     self.dataset, self.recipes, self.options = dataset, recipes, options
     self.workdir = workdir
     self.jobs = workers.default_jobs() if options.jobs is None else options.jobs
@@ -113,10 +67,6 @@ class Comparison:
     if 'brands' in options.curves:
       self.shares, notes = curves_lib.usable_shares(dataset, options.folds)
       self.left_out += notes
-    split = splits.select(dataset, 'train')
-    assert split is not None
-    self.brand_rows = split.brand_row_B
-    self.category_B = dataset.accounts.categories[self.brand_rows]
     self.data_fingerprint = dataset_lib.fingerprint(dataset)
     self.store = result_store.ResultStore(
       workdir,
@@ -134,10 +84,11 @@ class Comparison:
       UserError: they are.
     """
     options = self.options
-    trials = options.folds * sum(map(self.repetitions, self.methods))
+    folds = sum(cohort.folds for cohort in self.cohorts)
+    trials = folds * sum(map(self.repetitions, self.methods))
     if trials > _MOST_TRIALS:
       raise errors.UserError(
-        f'--seeds={options.seeds}: {options.folds} folds of'
+        f'--seeds={options.seeds}: {folds} folds of'
         f' {len(self.methods)} methods take {trials:,} trainings, more than'
         f' {_MOST_TRIALS:,}; takes fewer repetitions, folds or methods'
       )
@@ -147,14 +98,13 @@ class Comparison:
     seeds = self.options.seeds
     return min(seeds, self.options.costly_seeds) if method.costly else seeds
 
-  def trials(self, method: interface.Method) -> list[measurement.Trial]:
-    """Lists a method's trials of the table."""
+  def trials(
+    self, method: interface.Method, cohort: cohorts_lib.Cohort
+  ) -> list[measurement.Trial]:
+    """Lists a method's trials of a cohort's table."""
     return [
-      measurement.Trial(
-        method.key, folds_lib.FoldSpec(seed, index, self.options.folds)
-      )
-      for seed in range(self.repetitions(method))
-      for index in range(self.options.folds)
+      measurement.Trial(method.key, spec)
+      for spec in cohort.specs(self.repetitions(method))
     ]
 
   def measure(self) -> None:
@@ -164,7 +114,9 @@ class Comparison:
       UserError: a method that was asked for can't be measured, or none can.
     """
     by_key = {m.key: m for m in self.methods}
-    in_table = [t for m in self.methods for t in self.trials(m)]
+    in_table = [
+      t for c in self.cohorts for m in self.methods for t in self.trials(m, c)
+    ]
     wanted = dict.fromkeys(
       in_table
       + curves_lib.trials(
@@ -261,22 +213,32 @@ class Comparison:
     self, trial: measurement.Trial, index: int
   ) -> results.Group | None:
     """Returns what was measured of a trial of a curve; None if it failed."""
-    return self.group(trial, index) if trial in self.measured else None
+    if trial not in self.measured:
+      return None
+    return self._group(trial, self.cohorts[0], index)
 
-  def group(self, trial: measurement.Trial, index: int = 0) -> results.Group:
+  def _group(
+    self,
+    trial: measurement.Trial,
+    cohort: cohorts_lib.Cohort,
+    index: int = 0,
+  ) -> results.Group:
     """Returns what was measured of a trial, with its brands."""
     fold = trial.fold
     rows = folds_lib.held_out(self.dataset, fold).brand_row_B
     return results.Group(
       (fold.seed, fold.index),
-      np.searchsorted(self.brand_rows, rows),
+      cohort.indices(rows),
       self.measured[trial][index],
     )
 
-  def groups(self) -> dict[str, list[results.Group]]:
-    """Returns method -> what was measured for the table."""
+  def groups(
+    self, cohort: cohorts_lib.Cohort
+  ) -> dict[str, list[results.Group]]:
+    """Returns method -> what was measured for a cohort's table."""
     return {
-      m.key: [self.group(t) for t in self.trials(m)] for m in self.methods
+      m.key: [self._group(t, cohort) for t in self.trials(m, cohort)]
+      for m in self.methods
     }
 
 

@@ -18,7 +18,8 @@ _FOLDER = 'parts'
 def file_of(trial: measurement.Trial) -> pathlib.PurePosixPath:
   """Returns where a trial's result is stored, below the working folder."""
   fold = trial.fold
-  name = f'seed-{fold.seed}-fold-{fold.index + 1}-of-{fold.count}'
+  place = f'fold-{fold.index + 1}-of-{fold.count}'
+  name = f'seed-{fold.seed}-{place if fold.count > 1 else "test"}'
   if fold.share < 1:
     name += f'-share-{100 * fold.share:g}'
   if trial.epochs:

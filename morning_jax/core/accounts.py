@@ -9,6 +9,7 @@ The names of arrays end in their shapes, one letter a dimension (`text_AxF`):
   N  negatives drawn for each positive or brand
   Q  influencers that a batch reads: the P of its positives and their negatives
   R  rows of a batch that are on one device
+  C  columns of a block of scores: influencers, where its rows are brands
   F  features of one modality, before encoding
   T  topics of a text
   K  a few of a kind: latent interests, aspects, the longest list of positives

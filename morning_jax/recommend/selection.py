@@ -29,6 +29,60 @@ def group_size(count: int, k: int) -> int:
   return size
 
 
+def groups(score_BxM: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
+  """Puts scores into groups.
+
+  Args:
+    score_BxM: scores without NaN, and with one zero (no -0).
+    size: of a group, which divides M.
+
+  Returns:
+    Scores [B, G, S] and the groups' maxima [B, G].
+  """
+  num_rows, count = score_BxM.shape
+  score_BxGxS = score_BxM.reshape(num_rows, count // size, size)
+  return score_BxGxS, score_BxGxS.max(axis=2)
+
+
+def in_groups(
+  score_BxGxS: jax.Array, highest_BxG: jax.Array, num_groups: int
+) -> tuple[jax.Array, jax.Array]:
+  """Takes all scores of the groups with the highest maxima.
+
+  Args:
+    score_BxGxS: scores in groups.
+    highest_BxG: the groups' maxima.
+    num_groups: how many groups of each row, at most G.
+
+  Returns:
+    Scores [B, F] of F = num_groups * S columns, lower columns first, and the
+    columns, int32.
+  """
+  num_rows, _, size = score_BxGxS.shape
+  _, group_BxC = jax.lax.top_k(highest_BxG, num_groups)
+  group_BxC = jnp.sort(group_BxC, axis=1)
+  score_BxCxS = jnp.take_along_axis(
+    score_BxGxS, group_BxC[:, :, None], axis=1, mode='promise_in_bounds'
+  )
+  column_BxCxS = group_BxC[:, :, None] * size + jnp.arange(size)
+  shape = (num_rows, num_groups * size)
+  return score_BxCxS.reshape(shape), column_BxCxS.reshape(shape)
+
+
+def best_of_groups(
+  score_BxGxS: jax.Array, highest_BxG: jax.Array, k: int
+) -> tuple[jax.Array, jax.Array]:
+  """Finds the k highest scores of each row, given in groups; see `best`."""
+  num_rows, num_groups, size = score_BxGxS.shape
+  if size == 1:
+    return jax.lax.top_k(score_BxGxS.reshape(num_rows, num_groups), k)
+  score_BxF, column_BxF = in_groups(
+    score_BxGxS, highest_BxG, min(k, num_groups)
+  )
+  found_Bxk, place_Bxk = jax.lax.top_k(score_BxF, k)
+  return found_Bxk, jnp.take_along_axis(column_BxF, place_Bxk, axis=1)
+
+
 def best(score_BxM: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
   """Finds the k highest scores of each row.
 
@@ -40,19 +94,8 @@ def best(score_BxM: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
     Scores [B, k], highest first, and their columns int32 [B, k]; of equal
     scores the lower column first.
   """
-  num_rows, count = score_BxM.shape
-  size = group_size(count, k)
-  if size == 1:
-    return jax.lax.top_k(score_BxM, k)
-  score_BxGxS = score_BxM.reshape(num_rows, count // size, size)
-  _, group_Bxk = jax.lax.top_k(score_BxGxS.max(axis=2), k)
-  group_Bxk = jnp.sort(group_Bxk, axis=1)  # lower columns first
-  few_BxF = jnp.take_along_axis(
-    score_BxGxS, group_Bxk[:, :, None], axis=1
-  ).reshape(num_rows, k * size)
-  found, place_Bxk = jax.lax.top_k(few_BxF, k)
-  group_Bxk = jnp.take_along_axis(group_Bxk, place_Bxk // size, axis=1)
-  return found, group_Bxk * size + place_Bxk % size
+  size = group_size(score_BxM.shape[1], k)
+  return best_of_groups(*groups(score_BxM, size), k)
 
 
 def without(

@@ -10,95 +10,59 @@ file that is larger than memory (`index.open_index`).
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 from jax import numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
 from morning_jax.core import sharding
+from morning_jax.recommend import host_blocks
+from morning_jax.recommend import running_best
 from morning_jax.recommend import selection
 
 _BLOCK_BYTES = 1 << 28
 # On a CPU, a larger block is memory fresh from the system, page by page, which
 # takes longer than the product; smaller ones are reused.
 _BLOCK_BYTES_CPU = 1 << 24
+# Scores that a CPU chooses from at once, of several blocks: to choose from many
+# takes less time.
+_SCORE_BYTES_CPU = 1 << 24
 _EVEN = 128  # rows of which a block is a multiple, if it is larger
 
-
-class TopK(NamedTuple):
-  """The best of a catalogue for each brand, best first.
-
-  A row whose score is NaN or -inf can't be compared and is never among them.
-  Where fewer than k rows can be, the list ends in scores -inf and rows -1.
-
-  Attributes:
-    scores: float32 [B, k].
-    rows: int32 [B, k] rows of the catalogue, each at most once; or -1.
-  """
-
-  scores: Any
-  rows: Any
+TopK = running_best.TopK
 
 
-def _scores(brand_BxD: jax.Array, influencer_MxD: jax.Array) -> jax.Array:
-  score_BxM = jnp.matmul(
-    brand_BxD.astype(jnp.float32),
-    influencer_MxD.astype(jnp.float32).T,
-    precision=jax.lax.Precision.HIGHEST,
-  )
-  # -0 and 0 are equal scores, yet not to top_k, and NaN the highest of all.
-  score_BxM = jnp.where(score_BxM == 0, 0.0, score_BxM)
-  return jnp.where(jnp.isnan(score_BxM), -jnp.inf, score_BxM)
-
-
-def _best(score_BxM: jax.Array, k: int, *, approximate: bool) -> TopK:
-  if approximate:
-    return TopK(*jax.lax.approx_max_k(score_BxM, k))
-  return TopK(*selection.best(score_BxM, k))
-
-
-def _of_lists(scores: jax.Array, rows: jax.Array, k: int) -> TopK:
-  """Merges lists that are side by side, lower rows first."""
-  best = TopK(*jax.lax.top_k(scores, k))
-  return TopK(best.scores, jnp.take_along_axis(rows, best.rows, axis=1))
-
-
-def _nothing(num_brands: int, k: int) -> TopK:
-  """Returns lists without a row, which stay before rows of score -inf."""
-  return TopK(
-    jnp.full((num_brands, k), -jnp.inf),
-    jnp.full((num_brands, k), -1, jnp.int32),
-  )
-
-
-def _merge(
-  best: TopK, score_BxM: jax.Array, first: jax.Array, *, approximate: bool
-) -> TopK:
-  """Merges the scores of a block of the catalogue into the best so far."""
-  k = best.rows.shape[1]
-  found = _best(score_BxM, min(k, score_BxM.shape[1]), approximate=approximate)
-  return _of_lists(
-    jnp.concatenate([best.scores, found.scores], axis=1),
-    jnp.concatenate([best.rows, found.rows + first], axis=1),
-    k,
-  )
+@functools.partial(
+  jax.jit, static_argnames=('ahead', 'width'), donate_argnums=0
+)
+def _put_scores(
+  score_BxM: jax.Array,
+  brand_BxD: jax.Array,
+  numbers: jax.Array,
+  column: jax.Array,
+  *,
+  ahead: int,
+  width: int,
+) -> jax.Array:
+  """Writes the scores of a block from a column on."""
+  block_RxD = host_blocks.rows_of(numbers, ahead, width)
+  score_BxR = running_best.scores(brand_BxD, block_RxD)
+  return jax.lax.dynamic_update_slice(score_BxM, score_BxR, (0, column))
 
 
 @functools.partial(jax.jit, static_argnames='approximate', donate_argnums=0)
 def _take_in(
   best: TopK,
-  brand_BxD: jax.Array,
-  block_MxD: jax.Array,
+  score_BxM: jax.Array,
   first: jax.Array,
   skip_BxP: jax.Array | None,
   *,
   approximate: bool,
 ) -> TopK:
-  score_BxM = _scores(brand_BxD, block_MxD)
   if skip_BxP is not None:
     score_BxM = selection.without(score_BxM, skip_BxP, first)
-  return _merge(best, score_BxM, first, approximate=approximate)
+  return running_best.take_in(best, score_BxM, first, approximate=approximate)
 
 
 def _rows_of_block(num_brands: int, width: int, platform: str) -> int:
@@ -115,6 +79,18 @@ def _check(brand_BxD: Any, catalogue_MxD: Any, k: int, num_rows: int) -> None:
     )
   if not 1 <= k <= num_rows:
     raise ValueError(f'k={k} is not in 1..{num_rows}, the catalogue')
+
+
+def _held_rows(
+  num_brands: int, rows: int, num_rows: int, block_rows: int | None
+) -> int:
+  """Returns of how many rows scores are held: of one block, or of several."""
+  if block_rows is not None:
+    return block_rows if block_rows < rows else block_rows // rows * rows
+  if jax.default_backend() == 'cpu':
+    rows *= max(1, _SCORE_BYTES_CPU // (4 * num_brands * rows))
+  # Even, so that it divides into groups; nobody is in the columns beyond.
+  return min(rows, -(-num_rows // _EVEN) * _EVEN)
 
 
 def top_k(
@@ -134,8 +110,8 @@ def top_k(
       on device; float32 or bfloat16.
     k: how many, at most M.
     skip_BxP: int32, for each brand rows that are not to be found; -1 for none.
-    block_rows: rows of the catalogue at a time; about 256 MiB if None, and
-      16 MiB on a CPU.
+    block_rows: rows of the catalogue that are chosen from at a time; if None,
+      about 256 MiB of them, and on a CPU as many as have 16 MiB of scores.
     approximate: whether to take `jax.lax.approx_max_k` within a block, faster
       on TPUs; its recall is 0.95 in expectation.
 
@@ -149,23 +125,36 @@ def top_k(
   _check(brand_BxD, catalogue_MxD, k, num_rows)
   brand_BxD = jnp.asarray(brand_BxD, jnp.float32)
   num_brands, width = brand_BxD.shape
-  if block_rows is None:
-    block_rows = _rows_of_block(num_brands, width, jax.default_backend())
+  rows = _rows_of_block(num_brands, width, jax.default_backend())
+  held = _held_rows(num_brands, rows, num_rows, block_rows)
   if skip_BxP is not None:
     skip_BxP = jnp.asarray(skip_BxP, jnp.int32)
-  best = _nothing(num_brands, k)
-  for first in range(0, num_rows, block_rows):
-    block_MxD = jnp.asarray(catalogue_MxD[first : first + block_rows])
-    best = _take_in(
-      best,
+  best = running_best.nothing(num_brands, k)
+  score_BxM = None
+  for block in host_blocks.blocks(catalogue_MxD, min(rows, held)):
+    column = block.first % held
+    if score_BxM is None or (column == 0 and num_rows - block.first < held):
+      # Nobody is in columns that the last blocks do not fill.
+      score_BxM = jnp.full((num_brands, held), -jnp.inf)
+    score_BxM = _put_scores(
+      score_BxM,
       brand_BxD,
-      block_MxD,
-      jnp.int32(first),
-      skip_BxP,
-      approximate=approximate,
+      block.numbers,
+      jnp.int32(column),
+      ahead=block.ahead,
+      width=width,
     )
+    end = block.first + block.rows
+    if end == num_rows or end % held == 0:
+      best = _take_in(
+        best,
+        score_BxM,
+        jnp.int32(block.first - column),
+        skip_BxP,
+        approximate=approximate,
+      )
     # One block at a time: dispatch must not run ahead of memory.
-    jax.block_until_ready(best)
+    jax.block_until_ready((best, score_BxM))
   return TopK(*jax.device_get(best))
 
 
@@ -282,20 +271,27 @@ def _search_shards(
       block_MxD = jax.lax.dynamic_slice_in_dim(rows_MxD, start, size)
       own_row_M = start + jnp.arange(size)
       wanted_M = (own_row_M >= begin) & (first_row + own_row_M < num_rows)
-      score_BxM = jnp.where(wanted_M, _scores(brand_BxD, block_MxD), -jnp.inf)
+      score_BxM = jnp.where(
+        wanted_M, running_best.scores(brand_BxD, block_MxD), -jnp.inf
+      )
       first = first_row + start
       for rows_BxP in skip:
         score_BxM = selection.without(score_BxM, rows_BxP, first)
-      return _merge(best, score_BxM, first, approximate=approximate), None
+      best = running_best.take_in(
+        best, score_BxM, first, approximate=approximate
+      )
+      return best, None
 
     best, _ = jax.lax.scan(
-      take_in, _nothing(len(brand_BxD), k), jnp.arange(0, own_rows, size)
+      take_in,
+      running_best.nothing(len(brand_BxD), k),
+      jnp.arange(0, own_rows, size),
     )
     # Shard by shard, so that lower rows come first.
     gather = functools.partial(
       jax.lax.all_gather, axis_name=axis, axis=1, tiled=True
     )
-    return _of_lists(gather(best.scores), gather(best.rows), k)
+    return running_best.of_lists(gather(best.scores), gather(best.rows), k)
 
   skip = () if skip_BxP is None else (skip_BxP,)
   search = jax.shard_map(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import dataclasses
 import os
 import pathlib
@@ -18,16 +17,13 @@ from morning_jax.core import multihost
 from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import splits as splits_lib
 from morning_jax.evaluation import evaluate as evaluate_lib
-from morning_jax.evaluation import evaluator
 from morning_jax.evaluation import tables
 from morning_jax.reporting import console
 from morning_jax.reporting import parameters
 from morning_jax.reporting import tensorboard
 from morning_jax.training import config_check
-from morning_jax.training import history
+from morning_jax.training import loop as loop_lib
 from morning_jax.training import run as run_lib
-from morning_jax.training import schedule as schedule_lib
-from morning_jax.training import step as step_lib
 from morning_jax.training import termination as termination_lib
 from morning_jax.training import trainer as trainer_lib
 
@@ -45,124 +41,6 @@ class Outcome:
   finished: bool
   step: int
   metrics: dict[str, dict[str, Any]]
-
-
-@dataclasses.dataclass
-class _Position:
-  """Where a run's loop is.
-
-  Attributes:
-    state: after `step` steps.
-    step: steps that were dispatched.
-    progress: of the evaluations.
-  """
-
-  state: step_lib.TrainState
-  step: int
-  progress: schedule_lib.Progress
-
-
-class _Scalars:
-  """Takes in the scalars of dispatches, one dispatch behind the device."""
-
-  def __init__(
-    self,
-    run: trainer_lib.Trainer,
-    written: tensorboard.Scalars,
-    bar: console.Progress,
-  ):
-    self._run, self._written, self._bar = run, written, bar
-    self._pending: tuple[int, int, dict[str, jax.Array]] | None = None
-
-  def settle(self) -> None:
-    """Waits for the dispatch before, checks it and writes it down."""
-    if self._pending is None:
-      return
-    first, count, on_device = self._pending
-    self._pending = None
-    values = {k: v[:count] for k, v in jax.device_get(on_device).items()}
-    run = self._run
-    run.check_finite(first, values)
-    means = {k: float(v.mean()) for k, v in values.items()}
-    rates = run.plan.learning_rates(first + count - 1, 1)
-    means['learning_rate'] = float(rates[0])
-    if run.stream:
-      means['input_wait'] = run.stream.clock.settle()
-    self._written.write(first + count, 'train', means)
-    self._bar.advance(
-      count * run.config.train.batch_size, loss=f'{means["loss"]:.4g}'
-    )
-
-  def add(self, first: int, count: int, scalars: dict[str, jax.Array]) -> None:
-    """Settles the dispatch before, while this one runs."""
-    self.settle()
-    self._pending = (first, count, scalars)
-
-
-def _loop(
-  run: trainer_lib.Trainer,
-  at: _Position,
-  written: tensorboard.Scalars,
-  termination: termination_lib.Termination,
-) -> bool:
-  """Runs to the end, or to a SIGTERM.
-
-  Returns:
-    Whether training is finished; `at` is where it ended.
-  """
-  batch_size = run.config.train.batch_size
-  saved = set(run.checkpoints.steps())
-  vote = multihost.Vote(run.mesh)
-  evaluations = history.History(run.workdir, step=at.step)
-  patience = run.config.evaluation.patience
-  unit = 'triplets' if run.config.loss.kind == 'triplet' else 'positives'
-
-  def save(metrics: Mapping[str, Any] | None) -> None:
-    if at.step not in saved:
-      written.flush()  # what is behind a checkpoint is not written again
-      run.save(at.step, at.state, at.progress, metrics)
-      saved.add(at.step)
-
-  with console.Progress(
-    total=run.plan.num_steps * batch_size,
-    initial=at.step * batch_size,
-    unit=unit,
-    title='training',
-  ) as bar:
-    scalars = _Scalars(run, written, bar)
-    while at.step < run.plan.num_steps and not at.progress.is_over(patience):
-      if vote.ask(termination.requested):
-        scalars.settle()
-        save(None)
-        return False
-      stop = run.schedule.next_stop(at.step)
-      at.state, on_device = run.take_steps(at.state, at.step, stop)
-      scalars.add(at.step, stop - at.step, on_device)
-      at.step = stop
-      if not run.schedule.is_saved(stop):
-        continue
-      scalars.settle()
-      metrics = None
-      if run.valid is not None:
-        metrics = _evaluate(run, at.state.params, run.valid, step=stop)
-        at.progress = at.progress.after(stop, metrics)
-        written.write(stop, 'valid', metrics)
-        evaluations.add(stop, metrics)
-      save(metrics)
-  return True
-
-
-def _evaluate(
-  run: trainer_lib.Trainer, params: Any, split: splits_lib.Split, *, step: int
-) -> dict[str, Any]:
-  try:
-    return evaluator.evaluate_split(
-      run.scorer, params, run.dataset, split, step=step
-    ).metrics
-  except FloatingPointError:
-    raise run.diverged(
-      f'at step {step}, scores of the {split.name} brands are not finite'
-    ) from None
 
 
 def _held_out(
@@ -197,7 +75,7 @@ def _finish(run: trainer_lib.Trainer) -> dict[str, dict[str, Any]]:
   chosen, notes = _held_out(run)
   console.notes(notes)
   return {
-    split.name: _evaluate(
+    split.name: loop_lib.evaluate(
       run, restored.items['params'], split, step=restored.step
     )
     for split in chosen
@@ -248,7 +126,9 @@ def train(
       config, dataset, data_fingerprint, workdir
     )
     with jax.set_mesh(run.mesh):
-      at = _Position(state=state, step=int(state.step), progress=progress)
+      at = loop_lib.Position(
+        state=state, step=int(state.step), progress=progress
+      )
       return _train(run, at, termination)
 
 
@@ -265,7 +145,7 @@ def _with_absolute_paths(
 
 def _train(
   run: trainer_lib.Trainer,
-  at: _Position,
+  at: loop_lib.Position,
   termination: termination_lib.Termination,
 ) -> Outcome:
   """Does what `train` does, in a working folder of its own."""
@@ -294,7 +174,7 @@ def _train(
     )
   written = tensorboard.Scalars(workdir, first_step=at.step)
   try:
-    finished = _loop(run, at, written, termination)
+    finished = loop_lib.run_to_end(run, at, written, termination)
     if run.stream:
       console.say(run.stream.clock.summary())
     run.checkpoints.wait()

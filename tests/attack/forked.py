@@ -4,6 +4,7 @@ A server process imports one launcher, then forks for each command line: the
 child runs it to its end as a process of its own would, exit code and all.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import sys
 import time
 from typing import Any, NamedTuple
 
+from tests import forked
 from tests import runs
 from tests.attack import system_calls
 
@@ -206,7 +208,7 @@ def _serve(name: str) -> None:
     number = os.fork()
     if not number:
       there.close()
-      _child(name, module, request, here)
+      forked.leave(functools.partial(_child, name, module, request, here))
     here.close()
     child, operations = _Child(number), []
     if request['aim']:

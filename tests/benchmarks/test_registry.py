@@ -15,6 +15,7 @@ COUNTS = {
   'paper': 2,
   'encoding': 2,
   'ranking': 1,
+  'ranking_on_disk': 1,
   'recommending': 2,
   'checkpoint': 3,
   'startup': 2,
@@ -23,7 +24,10 @@ COUNTS = {
   # Of pictures, decoding by one thread and by all.
   'prepare': 9 + len({1, harness.num_threads()}),
 }
-_FAST = ('encoding', 'ranking', 'recommending', 'checkpoint')
+_FAST = (
+  *('encoding', 'ranking', 'ranking_on_disk', 'recommending'),
+  'checkpoint',
+)
 
 
 @pytest.mark.parametrize(

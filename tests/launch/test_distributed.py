@@ -3,6 +3,7 @@
 The processes are real ones on this machine; they meet over localhost.
 """
 
+from concurrent import futures
 import json
 import pathlib
 import re
@@ -68,6 +69,30 @@ def start_two(
   ]
 
 
+def run_two(
+  *args: str, module: str = 'train', differ: tuple[str, ...] = ('', '')
+) -> list[tuple[int, str, str]]:
+  """Runs two processes to their ends, as `start_two` and `ends` would."""
+  port = runs.free_port()
+
+  def run(index: int) -> tuple[int, str, str]:
+    own = differ[index]
+    done = runs.launch(
+      *args,
+      *([own] if own else []),
+      f'--coordinator_address=127.0.0.1:{port}',
+      '--num_processes=2',
+      f'--process_id={index}',
+      devices=4,
+      module=module,
+      server=index,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+  with futures.ThreadPoolExecutor(2) as pool:
+    return list(pool.map(run, range(2)))
+
+
 def ends(
   processes: list[subprocess.Popen[str]], timeout: float = runs.PATIENCE
 ) -> list[tuple[int, str, str]]:
@@ -101,7 +126,7 @@ def wait_for_checkpoint(
 def together(bundle, tmp_path_factory):
   """A run of two processes that nothing disturbs."""
   workdir = tmp_path_factory.mktemp('together')
-  first, second = ends(start_two(*arguments(bundle, workdir)))
+  first, second = run_two(*arguments(bundle, workdir))
   assert first[0] == second[0] == 0, (first[2], second[2])
   return workdir, first, second
 
@@ -166,7 +191,7 @@ def test_a_stopped_then_a_killed_worker_leave_the_same_bits(
   ]
   assert not (tmp_path / 'metrics.json').exists()
   # Both again: to the end, and to the same bits.
-  first, second = ends(start_two(*arguments(bundle, tmp_path)))
+  first, second = run_two(*arguments(bundle, tmp_path))
   assert first[0] == second[0] == 0, (first[2], second[2])
   assert re.search(rf'resuming after step \d+ of {_STEPS}', first[1])
   runs.assert_bit_equal(together[0], tmp_path)
@@ -174,8 +199,8 @@ def test_a_stopped_then_a_killed_worker_leave_the_same_bits(
 
 @pytest.mark.slow
 def test_two_processes_stream_what_they_would_hold(together, bundle, tmp_path):
-  first, second = ends(
-    start_two(*arguments(bundle, tmp_path), '--config.data.placement=stream')
+  first, second = run_two(
+    *arguments(bundle, tmp_path), '--config.data.placement=stream'
   )
   assert first[0] == second[0] == 0, (first[2], second[2])
   assert re.search(r'waited [\d.]+% of the time for input', first[1])
@@ -192,9 +217,7 @@ def test_two_processes_evaluate_what_one_does(together, tmp_path):
     *args, f'--json={tmp_path}/one.json', module='evaluate', devices=1
   )
   assert one.returncode == 0, one.stderr
-  both = ends(
-    start_two(*args, f'--json={tmp_path}/two.json', module='evaluate')
-  )
+  both = run_two(*args, f'--json={tmp_path}/two.json', module='evaluate')
   assert [code for code, *_ in both] == [0, 0], both
   a, b = (
     json.loads((tmp_path / f'{name}.json').read_text())
@@ -207,11 +230,9 @@ def test_two_processes_evaluate_what_one_does(together, tmp_path):
 
 
 def test_processes_that_differ_are_told(bundle, tmp_path):
-  both = ends(
-    start_two(
-      *arguments(bundle, tmp_path),
-      differ=('--config.seed=1', '--config.seed=2'),
-    )
+  both = run_two(
+    *arguments(bundle, tmp_path),
+    differ=('--config.seed=1', '--config.seed=2'),
   )
   assert [code for code, *_ in both] == [2, 2]
   for _, _, stderr in both:
@@ -278,7 +299,7 @@ def test_what_one_process_can_not_read_none_takes(tmp_path, hurt, said):
 
 def test_both_processes_are_told_of_another_run(bundle, tmp_path):
   with workdir_lib.hold(tmp_path):
-    both = ends(start_two(*arguments(bundle, tmp_path)))
+    both = run_two(*arguments(bundle, tmp_path))
   assert [code for code, *_ in both] == [2, 2]
   for _, _, stderr in both:
     assert f'error: {tmp_path}: another run (process ' in stderr

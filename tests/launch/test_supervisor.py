@@ -247,3 +247,16 @@ def test_strangers_are_not_heard(tmp_path):
       assert stranger.recv(1) == b''
   (tmp_path / 'go').touch()
   assert [end(p) for p in both] == [(0, '')] * 2
+
+
+@pytest.mark.parametrize(
+  ('args', 'code'), [([], 2), (['--help'], 0), (['--nonsense', 'x'], 2)]
+)
+def test_without_a_command_it_says_what_it_is_for(
+  args, code, monkeypatch, capsys
+):
+  monkeypatch.setattr(sys, 'argv', ['supervisor.py', *args])
+  with pytest.raises(SystemExit) as ended:
+    supervisor.main()
+  assert ended.value.code == code
+  assert 'Runs one of several processes' in capsys.readouterr().out

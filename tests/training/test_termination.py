@@ -8,6 +8,7 @@ import pytest
 
 from configs import morning as config_lib
 from morning_jax.training import cross_validation
+from morning_jax.training import loop
 from morning_jax.training import termination as termination_lib
 from morning_jax.training import train
 from tests import runs
@@ -111,14 +112,14 @@ def test_a_fold_that_is_evaluated_is_the_last(tmp_path, monkeypatch, capsys):
 
 def test_training_that_is_over_is_not_evaluated(tmp_path, monkeypatch, capsys):
   evaluated = []
-  loop = train._loop
+  run_to_end = loop.run_to_end
 
   def then_terminate(*args):
-    done = loop(*args)
+    done = run_to_end(*args)
     terminate()
     return done
 
-  monkeypatch.setattr(train, '_loop', then_terminate)
+  monkeypatch.setattr(loop, 'run_to_end', then_terminate)
   monkeypatch.setattr(train, '_finish', evaluated.append)
   c = runs.config(runs.write_bundle(tmp_path / 'small'), train__epochs=1)
   outcome = train.train(c, tmp_path / 'run')

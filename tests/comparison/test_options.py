@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from morning_jax.comparison import protocol
+from morning_jax.comparison import options
 from morning_jax.core import errors
 
 
@@ -19,6 +19,7 @@ from morning_jax.core import errors
     ({'folds': 10**12}, '--folds=1000000000000: takes 2 to'),
     ({'jobs': -1}, '--jobs=-1: takes 0 to 256'),
     ({'jobs': 257}, '--jobs=257: takes 0 to 256'),
+    ({'split': 'valid'}, "--split='valid': takes train or test"),
     ({'resamples': 0}, '--resamples=0: takes 1 to 1,000,000'),
     ({'resamples': 10**9}, '--resamples=1000000000: takes'),
     ({'curves': ('epoch',)}, "--curves='epoch': there are the curves epochs"),
@@ -27,13 +28,11 @@ from morning_jax.core import errors
 )
 def test_options_out_of_range_end_in_one_line(change, message):
   with pytest.raises(errors.UserError, match=message) as raised:
-    protocol.Options(**change)
+    options.Options(**change)
   assert '\n' not in str(raised.value) and len(str(raised.value)) < 300
 
 
 def test_the_ends_of_the_ranges_are_allowed():
-  least = protocol.Options(
-    folds=2, seeds=1, costly_seeds=1, jobs=0, resamples=1
-  )
+  least = options.Options(folds=2, seeds=1, costly_seeds=1, jobs=0, resamples=1)
   assert dataclasses.replace(least, jobs=None).jobs is None
-  protocol.Options(folds=10_000, seeds=10_000, costly_seeds=10_000, jobs=256)
+  options.Options(folds=10_000, seeds=10_000, costly_seeds=10_000, jobs=256)
