@@ -73,7 +73,8 @@ class Facts:
       for role in (accounts_lib.BRAND, accounts_lib.INFLUENCER):
         rows = self.dataset.accounts.rows_of(role)
         if isinstance(self.dataset.features, feature_rows.Stored):
-          rows = rows[:: -(-len(rows) // _SAMPLE) or 1]
+          step = -(-len(rows) // _SAMPLE) or 1
+          rows = accounts_lib.AccountRows(rows[::step])
         total, count = np.zeros(array.shape[1]), 0
         for start in range(0, len(rows), _BLOCK):
           x = array[rows[start : start + _BLOCK]]
