@@ -566,6 +566,8 @@ def test_a_stderr_that_went_away_is_no_reason_to_end():
 
 _STOPPED = """
 import os, signal, time
+# A job that a shell puts into the background ignores it from the start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from launch import command_line
 def stop():
   os.kill(os.getpid(), signal.SIGINT)
