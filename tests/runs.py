@@ -28,7 +28,6 @@ from morning_jax.training import step_inputs
 from morning_jax.training import train
 from morning_jax.training import trainer as trainer_lib
 from tests import forked
-from tests import xla_flags
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Seconds after which what hangs fails a test. No test counts on being faster.
@@ -127,7 +126,7 @@ def environment(devices: int = 1) -> dict[str, str]:
   return {
     **os.environ,
     'JAX_PLATFORMS': 'cpu',
-    'XLA_FLAGS': xla_flags.flags(devices),
+    'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
   }
 
 
