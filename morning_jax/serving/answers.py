@@ -8,6 +8,8 @@ import functools
 import json
 from typing import Any
 
+import pydantic_core
+
 from morning_jax.recommend import advice as advice_lib
 from morning_jax.recommend import answer
 from morning_jax.recommend import catalogue as catalogue_lib
@@ -16,6 +18,7 @@ from morning_jax.recommend import recommend as recommend_lib
 from morning_jax.recommend import shortlist as shortlist_lib
 from morning_jax.recommend import spreadsheet
 from morning_jax.serving import engine as engine_lib
+from morning_jax.serving import parts
 
 Json = dict[str, Any]
 
@@ -42,26 +45,62 @@ def recommendations(
   engine: engine_lib.Engine,
   brand: catalogue_lib.Account,
   ranking: engine_lib.Ranking,
-  advice: Sequence[advice_lib.Advice] | None,
+  advice: Sequence[advice_lib.Advice],
 ) -> Json:
-  """Returns a ranking.
+  """Returns a ranking with precedents, and reasons where they were measured.
 
   Args:
     engine: who answers.
     brand: who asked.
     ranking: whom it found.
-    advice: explained; None for the scores, their parts and bands alone.
+    advice: on each of them.
   """
-  if advice is None:
-    rows = [_short(engine, brand, x) for x in ranking.found]
-  else:
-    rows = entries(engine, brand, advice)
+  return {
+    **_about(engine, brand, ranking.passed, ranking.total),
+    'recommendations': entries(engine, brand, advice),
+  }
+
+
+def short_recommendations(
+  engine: engine_lib.Engine,
+  brand: catalogue_lib.Account,
+  order: engine_lib.Order,
+) -> bytes:
+  """Returns a ranking as JSON: scores, their parts and bands alone.
+
+  Args:
+    engine: who answers.
+    brand: who asked, a brand of the bundle.
+    order: whom it found.
+  """
+  assert brand.row is not None
+
+  def make(rows: Sequence[int]) -> list[bytes]:
+    found = parts.describe(engine.catalogue, brand, rows, order.scores)
+    return [_short(engine, brand, x) for x in found]
+
+  texts = engine.entries.of(brand.row, order.rows, make)
+  about = as_json(_about(engine, brand, order.passed, order.total))
+  ranked = [b'{"rank":%d,%b' % (i, t[1:]) for i, t in enumerate(texts, start=1)]
+  return b'%b,"recommendations":[%b]}' % (about[:-1], b','.join(ranked))
+
+
+def as_json(value: Any) -> bytes:
+  """Returns JSON; what is no number is null."""
+  return pydantic_core.to_json(value, inf_nan_mode='null')
+
+
+def _about(
+  engine: engine_lib.Engine,
+  brand: catalogue_lib.Account,
+  passed: int,
+  total: int,
+) -> Json:
   return {
     'brand': brand.account_id,
-    'passed': ranking.passed,
-    'total': ranking.total,
+    'passed': passed,
+    'total': total,
     'source': source(engine),
-    'recommendations': rows,
   }
 
 
@@ -96,23 +135,25 @@ def _short(
   engine: engine_lib.Engine,
   brand: catalogue_lib.Account,
   found: recommend_lib.Recommendation,
-) -> Json:
+) -> bytes:
+  """Returns what is said of an influencer, whatever its rank, as JSON."""
   catalogue = engine.catalogue
   row = int(catalogue.influencers.account_row_N[found.row])
   band = engine.adviser.bands.of(brand, found.place, found.lacks)
-  return {
-    'rank': found.rank,
-    'place': found.place,
-    'influencer_id': found.account_id,
-    'followers': catalogue.facts.followers_of(row),
-    'category': catalogue.facts.category_of(row) or None,
-    'score': found.score,
-    'typical_score': found.typical,
-    'parts': [p.__dict__ for p in found.parts],
-    'cooperates_already': found.cooperates,
-    'lacks': found.lacks,
-    'band': _band(band),
-  }
+  return as_json(
+    {
+      'place': found.place,
+      'influencer_id': found.account_id,
+      'followers': catalogue.facts.followers_of(row),
+      'category': catalogue.facts.category_of(row) or None,
+      'score': found.score,
+      'typical_score': found.typical,
+      'parts': [p.__dict__ for p in found.parts],
+      'cooperates_already': found.cooperates,
+      'lacks': found.lacks,
+      'band': _band(band),
+    }
+  )
 
 
 @functools.lru_cache(maxsize=64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import json
 from typing import Annotated, Any, TypeVar
 
 import anyio
@@ -18,7 +17,6 @@ from morning_jax.recommend import shortlist as shortlist_lib
 from morning_jax.serving import answers
 from morning_jax.serving import engine as engine_lib
 from morning_jax.serving import query
-from morning_jax.serving import scores as scores_lib
 from morning_jax.serving import settings as settings_lib
 from morning_jax.serving import shapes
 
@@ -76,10 +74,11 @@ async def in_thread(call: Callable[[], Value]) -> Value:
 
 def json_answer(value: Any) -> responses.Response:
   """Returns JSON; no shape is checked again."""
-  return responses.Response(
-    json.dumps(value, allow_nan=False, separators=(',', ':')),
-    media_type='application/json',
-  )
+  return _of_text(answers.as_json(value))
+
+
+def _of_text(text: bytes) -> responses.Response:
+  return responses.Response(text, media_type='application/json')
 
 
 def router(
@@ -92,6 +91,36 @@ def router(
     metrics: of the held-out brands, as `metrics.json` has them.
   """
   routes = fastapi.APIRouter(prefix=PREFIX, responses=ERRORS)
+
+  # Routes are tried in turn: this is the one that is asked most.
+  @routes.get(
+    '/recommendations',
+    response_model=shapes.Recommendations,
+    tags=['ranking'],
+    openapi_extra=query.described(Ranked),
+  )
+  async def recommendations(request: fastapi.Request) -> Any:
+    """Influencers for a brand, best first, with the parts of their scores."""
+    # Read here, since the framework takes longer for it than the ranking.
+    asked = query.parse(
+      Ranked, request.query_params.multi_items(), of_a_form=False
+    )
+    brand = engine.brand(asked.brand)
+    filters = asked.as_filters()
+
+    def explain() -> Any:
+      ranking = engine.rank(brand, asked.k, filters)
+      advice = engine.explain(brand, ranking.found)
+      return answers.recommendations(engine, brand, ranking, advice)
+
+    if asked.reasons:
+      return json_answer(await in_thread(explain))
+    scores = engine.known_scores(brand)
+    if scores is None:
+      scores = await in_thread(lambda: engine.scores(brand))
+    # Besides the product, faster than a thread would start.
+    order = engine.order(brand, asked.k, filters, scores=scores)
+    return _of_text(answers.short_recommendations(engine, brand, order))
 
   @routes.get('/model', response_model=shapes.Model, tags=['model'])
   async def model() -> Any:
@@ -141,34 +170,6 @@ def router(
     """What the bundle holds on one influencer."""
     account = engine.influencer(influencer)
     return json_answer(answers.influencer_in_full(engine, account))
-
-  @routes.get(
-    '/recommendations',
-    response_model=shapes.Recommendations,
-    tags=['ranking'],
-    openapi_extra=query.described(Ranked),
-  )
-  async def recommendations(request: fastapi.Request) -> Any:
-    """Influencers for a brand, best first, with the parts of their scores."""
-    # Read here, since the framework takes longer for it than the ranking.
-    asked = query.parse(
-      Ranked, request.query_params.multi_items(), of_a_form=False
-    )
-    brand = engine.brand(asked.brand)
-    filters = asked.as_filters()
-
-    def rank(scores: scores_lib.Scores | None = None) -> responses.Response:
-      ranking = engine.rank(brand, asked.k, filters, scores=scores)
-      advice = engine.explain(brand, ranking.found) if asked.reasons else None
-      return json_answer(
-        answers.recommendations(engine, brand, ranking, advice)
-      )
-
-    if asked.reasons:
-      return await in_thread(rank)
-    # Besides the product, faster than a thread would start.
-    scores = engine.known_scores(brand)
-    return rank(scores or await in_thread(lambda: engine.scores(brand)))
 
   @routes.get('/pair', response_model=shapes.Pair, tags=['ranking'])
   async def pair(brand: BrandName, influencer: InfluencerName) -> Any:

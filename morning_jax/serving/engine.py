@@ -19,6 +19,7 @@ from morning_jax.recommend import reasons as reasons_lib
 from morning_jax.recommend import recommend as recommend_lib
 from morning_jax.recommend import shortlist as shortlist_lib
 from morning_jax.serving import directory
+from morning_jax.serving import entries as entries_lib
 from morning_jax.serving import exclusions as exclusions_lib
 from morning_jax.serving import failures
 from morning_jax.serving import parts
@@ -28,6 +29,23 @@ _MASKS = 64  # filters whose outcome is kept
 _REASONS = 20_000  # pairs whose reasons are kept
 
 Found = parts.Found
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+  """Some of the influencers who pass a brand's filters, by their rows.
+
+  Attributes:
+    rows: of the best, best first.
+    scores: of the brand.
+    passed: how many pass.
+    total: how many there are in the catalogue, less those who are left out.
+  """
+
+  rows: list[int]
+  scores: scores_lib.Scores
+  passed: int
+  total: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +78,12 @@ class Engine(directory.Directory):
     Args:
       catalogue: who there is.
       exclusions: who is left out of everything.
-      cache_bytes: of scores that are kept.
+      cache_bytes: of scores, and of what was said of them, that are kept.
     """
     super().__init__(catalogue, exclusions)
     self.adviser = advice_lib.Adviser(catalogue)
-    self._scores = scores_lib.ScoreCache(catalogue, cache_bytes)
+    self._scores = scores_lib.ScoreCache(catalogue, cache_bytes * 3 // 4)
+    self.entries = entries_lib.Entries(cache_bytes // 4)
     self._lock = threading.Lock()
     self._encoding = threading.Lock()
     self._masks: collections.OrderedDict[
@@ -137,15 +156,15 @@ class Engine(directory.Directory):
       )
     return wanted_M, count
 
-  def rank(
+  def order(
     self,
     brand: catalogue_lib.Account,
     top_k: int,
     filters: filters_lib.Filters = filters_lib.NONE,
     *,
     scores: scores_lib.Scores | None = None,
-  ) -> Ranking:
-    """Ranks influencers for a brand, as `recommend.recommend` does.
+  ) -> Order:
+    """Finds the best influencers for a brand.
 
     Args:
       brand: the brand.
@@ -161,12 +180,33 @@ class Engine(directory.Directory):
     ordering.check_count(top_k, len(side), side.role)
     wanted_M, count = self.wanted(brand, filters)
     scores = scores or self.scores(brand)
-    rows = scores.best(wanted_M, top_k)
-    return Ranking(
-      parts.describe(self.catalogue, brand, rows, scores),
+    return Order(
+      scores.best(wanted_M, top_k),
+      scores,
       count,
       len(side) - self.count_excluded(),
     )
+
+  def rank(
+    self,
+    brand: catalogue_lib.Account,
+    top_k: int,
+    filters: filters_lib.Filters = filters_lib.NONE,
+  ) -> Ranking:
+    """Ranks influencers for a brand, as `recommend.recommend` does.
+
+    Args:
+      brand: the brand.
+      top_k: how many.
+      filters: who may be among them.
+
+    Raises:
+      Failure: the filters leave nobody.
+      UserError: more are asked for than there are, or a filter makes no sense.
+    """
+    order = self.order(brand, top_k, filters)
+    found = parts.describe(self.catalogue, brand, order.rows, order.scores)
+    return Ranking(found, order.passed, order.total)
 
   def found(
     self, account: catalogue_lib.Account, rows: Sequence[int]

@@ -128,7 +128,7 @@ def _choose(
     raise errors.UserError(
       f'a budget in money needs a price for everybody: {missing[0]} has none'
     )
-  filters = query.Filters(influencer=names, include_cooperating=True)
+  filters = query.Filters(influencer=tuple(names), include_cooperating=True)
   return site.engine.shortlist(
     brand,
     shortlist_lib.Wishes(
@@ -184,7 +184,7 @@ def _new_brand(
   known = list(dict.fromkeys(catalogue.dataset.attribute_names))
   takes_lists = any(not m for m in catalogue.trained.spec.perspectives.values())
   if asked.attribute:
-    value['attributes'] = asked.attribute
+    value['attributes'] = list(asked.attribute)
   ranked: dict[str, Any] = {'cards': [], 'brand_lacks': ''}
   problem = ''
   if value:

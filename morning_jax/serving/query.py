@@ -15,7 +15,9 @@ Name = Annotated[
   str,
   pydantic.Field(min_length=1, max_length=settings_lib.LONGEST_NAME),
 ]
-Names = Annotated[list[Name], pydantic.Field(max_length=settings_lib.MOST_IDS)]
+Names = Annotated[
+  tuple[Name, ...], pydantic.Field(max_length=settings_lib.MOST_IDS)
+]
 Text = Annotated[str, pydantic.Field(max_length=settings_lib.LONGEST_NAME)]
 Followers = Annotated[int, pydantic.Field(ge=0, le=10**12)]
 
@@ -32,25 +34,25 @@ class Filters(pydantic.BaseModel):
     default=None, description='This many followers at most.'
   )
   category: Names = pydantic.Field(
-    default=[], description='Of one of these categories.'
+    default=(), description='Of one of these categories.'
   )
   attribute: Names = pydantic.Field(
-    default=[], description='With one of these attributes.'
+    default=(), description='With one of these attributes.'
   )
   found_under: Names = pydantic.Field(
-    default=[], description='Found under one of these categories.'
+    default=(), description='Found under one of these categories.'
   )
   needs: Names = pydantic.Field(
-    default=[], description='Shows something of these perspectives.'
+    default=(), description='Shows something of these perspectives.'
   )
   include_cooperating: bool = pydantic.Field(
     default=False, description='Also who has worked with the brand already.'
   )
   influencer: Names = pydantic.Field(
-    default=[], description='None but these influencers.'
+    default=(), description='None but these influencers.'
   )
   exclude: Names = pydantic.Field(
-    default=[], description='Without these influencers.'
+    default=(), description='Without these influencers.'
   )
 
   def as_filters(self) -> filters_lib.Filters:
@@ -58,13 +60,13 @@ class Filters(pydantic.BaseModel):
     return filters_lib.Filters(
       followers_from=self.followers_from,
       followers_to=self.followers_to,
-      category=tuple(self.category),
-      attribute=tuple(self.attribute),
-      found_under=tuple(self.found_under),
+      category=self.category,
+      attribute=self.attribute,
+      found_under=self.found_under,
       include_cooperating=self.include_cooperating,
-      candidates=tuple(self.influencer) or None,
+      candidates=self.influencer or None,
       exclude=frozenset(self.exclude),
-      needs=tuple(self.needs),
+      needs=self.needs,
     )
 
 
@@ -80,8 +82,8 @@ class RankingPage(Filters):
 
   brand: Name
   page: Annotated[int, pydantic.Field(ge=1, le=20)] = 1
-  like: Names = []
-  dislike: Names = []
+  like: Names = ()
+  dislike: Names = ()
 
 
 class InfluencerPage(pydantic.BaseModel):
@@ -96,11 +98,11 @@ class ShortlistPage(pydantic.BaseModel):
   """Parameters of a shortlist's page; costs are in the order of influencers."""
 
   brand: Name | None = None
-  influencer: Annotated[list[Name], pydantic.Field(max_length=50)] = []
+  influencer: Annotated[tuple[Name, ...], pydantic.Field(max_length=50)] = ()
   cost: Annotated[
-    list[Annotated[str, pydantic.Field(max_length=20)]],
+    tuple[Annotated[str, pydantic.Field(max_length=20)], ...],
     pydantic.Field(max_length=50),
-  ] = []
+  ] = ()
   count: Annotated[int, pydantic.Field(ge=1, le=50)] | None = None
   budget: (
     Annotated[float, pydantic.Field(gt=0, le=1e15, allow_inf_nan=False)] | None
@@ -113,12 +115,14 @@ class NewBrandPage(pydantic.BaseModel):
   """Parameters of a new brand's page: what was ticked."""
 
   topic: Annotated[
-    list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(max_length=64)
-  ] = []
+    tuple[Annotated[int, pydantic.Field(ge=0)], ...],
+    pydantic.Field(max_length=64),
+  ] = ()
   audience_topic: Annotated[
-    list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(max_length=64)
-  ] = []
-  attribute: Names = []
+    tuple[Annotated[int, pydantic.Field(ge=0)], ...],
+    pydantic.Field(max_length=64),
+  ] = ()
+  attribute: Names = ()
 
 
 def described(model: type[pydantic.BaseModel]) -> dict[str, Any]:
@@ -166,7 +170,7 @@ def parse(
     field = model.model_fields.get(name)
     if of_a_form and (field is None or (not value and name != _KEPT_EMPTY)):
       continue
-    if field is not None and isinstance(field.default, list):
+    if field is not None and isinstance(field.default, tuple):
       values.setdefault(name, []).append(value)
     else:
       values[name] = value

@@ -43,7 +43,7 @@ def opening_page() -> bytes:
 def address(path: str, **parameters: Any) -> str:
   """Returns an address of this server; lists become repeated parameters."""
   text = urllib.parse.urlencode(
-    {k: v for k, v in parameters.items() if v not in (None, '', False, [])},
+    {k: v for k, v in parameters.items() if v not in (None, '', False, [], ())},
     doseq=True,
   )
   return f'{path}?{text}' if text else path
