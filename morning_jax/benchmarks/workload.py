@@ -18,10 +18,10 @@ from morning_jax.data import preprocessing
 from morning_jax.data.bundle import bundle as bundle_lib
 from morning_jax.data.synthetic import options as world_options
 from morning_jax.data.synthetic import world as world_lib
-from morning_jax.model import factory
 from morning_jax.model import morning
 from morning_jax.training import device_data
 from morning_jax.training import optimizer as optimizer_lib
+from morning_jax.training import programs
 from morning_jax.training import step as step_lib
 from morning_jax.training import step_inputs
 
@@ -113,27 +113,18 @@ def prepare(
     spec, dataset, split, whitening=config.model.whitening, seed=config.seed
   )
   table = preprocessing.account_table(spec, fitted, dataset)
-  model = factory.build(config.model, spec)
-  plan = optimizer_lib.plan(config, len(split.brand_P))
-  init, abstract = step_lib.make_init(
-    model, plan.optimizer, factory.example_table(spec), mesh
-  )
+  compiled = programs.Kept().of(config, spec, mesh)
   with jax.set_mesh(mesh):
-    state = init(jax.random.key(config.seed))
+    state = compiled.init(jax.random.key(config.seed))
   return Workload(
     config=config,
-    model=model,
+    model=compiled.model,
     data=device_data.put_data(split, table, mesh),
     table=table,
     state=state,
     mesh=mesh,
-    plan=plan,
-    run_steps=step_lib.make_run_steps(
-      config,
-      model,
-      plan.optimizer,
-      state_shardings=jax.tree.map(lambda x: x.sharding, abstract),
-    ),
+    plan=optimizer_lib.plan(config, len(split.brand_P)),
+    run_steps=compiled.run_steps,
   )
 
 

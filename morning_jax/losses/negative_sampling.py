@@ -17,6 +17,20 @@ from morning_jax.core.accounts import Array
 # Entries of the lists that are looked up together where they are sharded
 # (`known_pairs`): each device has a multiple of so many.
 LINE = 64
+_AT_ONCE = 16  # entries of each list that are looked up at a time
+
+
+@flax.struct.dataclass
+class CandidateLists:
+  """The brands of each candidate, as compressed rows.
+
+  Attributes:
+    start: int32 [candidates + 1], where each candidate's list begins.
+    brand_P: int32, brands. It may be longer than all lists.
+  """
+
+  start: Array
+  brand_P: Array
 
 
 @flax.struct.dataclass
@@ -30,7 +44,10 @@ class PositiveLists:
     rest_rank_P: int32, how many of the candidates below this one are no
       positives of the brand.
     num_candidates: int32, how many influencers can be drawn.
+    by_candidate: the same pairs as lists of the candidates, where pairs are
+      looked up from that side.
     search_steps: bisections that find a place in the longest list.
+    most_candidates: as many as `num_candidates`, or more.
   """
 
   start: Array
@@ -38,6 +55,8 @@ class PositiveLists:
   rest_rank_P: Array
   num_candidates: Array
   search_steps: int = flax.struct.field(pytree_node=False)
+  most_candidates: int = flax.struct.field(pytree_node=False)
+  by_candidate: CandidateLists | None = None
 
 
 def make_positive_lists(
@@ -82,6 +101,35 @@ def make_positive_lists(
     rest_rank_P=rest_rank.astype(np.int32),
     num_candidates=np.int32(num_candidates),
     search_steps=int(count.max(initial=0)).bit_length(),
+    most_candidates=num_candidates,
+  )
+
+
+def make_candidate_lists(
+  brand_P: np.ndarray, candidate_P: np.ndarray, *, num_candidates: int
+) -> CandidateLists | None:
+  """Builds the candidates' lists on the host, if they are the shorter ones.
+
+  What `positives_among` costs is what the longest list of a batch costs, and
+  which side has long ones depends on the data: a brand works with hundreds of
+  influencers, or an influencer with hundreds of brands.
+
+  Args:
+    brand_P: brand of each positive.
+    candidate_P: influencer of each, 0..num_candidates-1; no pair occurs twice.
+    num_candidates: number of influencers.
+
+  Returns:
+    The lists as NumPy arrays; None where the longest list of a brand is no
+    longer than that of a candidate.
+  """
+  count = np.bincount(candidate_P, minlength=num_candidates)
+  if np.bincount(brand_P).max(initial=0) <= count.max(initial=0):
+    return None
+  order = np.argsort(candidate_P, kind='stable')
+  return CandidateLists(
+    start=np.concatenate([[0], np.cumsum(count)]).astype(np.int32),
+    brand_P=brand_P[order].astype(np.int32),
   )
 
 
@@ -128,20 +176,73 @@ def draw(
   return r + _count_at_most(lists.rest_rank_P, lists, brand_PxN, r)
 
 
-def is_positive(
-  lists: PositiveLists, brand: jax.Array, candidate: jax.Array
+def positives_among(
+  lists: PositiveLists, brand_R: jax.Array, candidate_C: jax.Array
 ) -> jax.Array:
-  """Tells which (brand, candidate) pairs are positives.
+  """Tells which pairs of some brands and some candidates are positives.
+
+  Costs what the lists of one side are long, and no comparison of a pair.
 
   Args:
-    lists: the positives of each brand.
-    brand: brands, any shape.
-    candidate: candidates; broadcast against `brand`.
+    lists: the positives.
+    brand_R: brands; one may occur several times.
+    candidate_C: candidates; one may occur several times.
 
   Returns:
-    bool of the broadcast shape.
+    bool [R, C].
   """
-  brand, candidate = jnp.broadcast_arrays(brand, candidate)
-  upto = _count_at_most(lists.candidate_P, lists, brand, candidate)
-  last = lists.candidate_P.at[lists.start[brand] + upto - 1].get(mode='clip')
-  return (upto > 0) & (last == candidate)
+  other = lists.by_candidate
+  if other is not None:
+    num_brands = len(lists.start) - 1
+    return _listed(other.start, other.brand_P, candidate_C, brand_R, num_brands)
+  return _listed(
+    lists.start,
+    lists.candidate_P,
+    brand_R,
+    candidate_C,
+    lists.most_candidates,
+  ).T
+
+
+def _listed(
+  start: jax.Array,
+  entry_P: jax.Array,
+  owner_A: jax.Array,
+  other_B: jax.Array,
+  num_others: int,
+) -> jax.Array:
+  """Tells whom of some the lists of others have.
+
+  Args:
+    start: where each owner's list begins, and the last one ends.
+    entry_P: the lists, one after another.
+    owner_A: owners.
+    other_B: whom to look for, 0..num_others-1.
+    num_others: how many there are.
+
+  Returns:
+    bool [B, A].
+  """
+  owners, others = len(owner_A), len(other_B)
+  number_B = jnp.arange(others, dtype=jnp.int32)
+  # One row for all that are the same.
+  place = jnp.full(num_others, -1, jnp.int32).at[other_B].max(number_B)
+  start_A, stop_A = start[owner_A], start[owner_A + 1]
+  longest = jnp.max(stop_A - start_A)
+  owner_AxE = jnp.arange(owners)[:, None]
+
+  def add(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    begin, found_BxA = carry
+    at_AxE = start_A[:, None] + begin + jnp.arange(_AT_ONCE)
+    place_AxE = place[entry_P.at[at_AxE].get(mode='clip')]
+    is_there = (at_AxE < stop_A[:, None]) & (place_AxE >= 0)
+    row_AxE = jnp.where(is_there, place_AxE, others)
+    found_BxA = found_BxA.at[row_AxE, owner_AxE].set(True, mode='drop')
+    return begin + _AT_ONCE, found_BxA
+
+  _, found_BxA = jax.lax.while_loop(
+    lambda carry: carry[0] < longest,
+    add,
+    (jnp.int32(0), jnp.zeros((others, owners), bool)),
+  )
+  return found_BxA[place[other_B]]

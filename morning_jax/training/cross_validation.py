@@ -13,6 +13,7 @@ from morning_jax.core import multihost
 from morning_jax.data import dataset as dataset_lib
 from morning_jax.evaluation import tables
 from morning_jax.reporting import console
+from morning_jax.training import programs as programs_lib
 from morning_jax.training import termination as termination_lib
 from morning_jax.training import train
 
@@ -34,6 +35,7 @@ def cross_validate(
   dataset = dataset_lib.load(config.data)
   count = config.data.folds
   folds: list[dict[str, Any]] = []
+  programs = programs_lib.Kept()
   with termination_lib.remembered() as termination:
     for index in range(count):
       # Also one that came while a fold was evaluated in the end.
@@ -45,7 +47,10 @@ def cross_validate(
       fold_config.data.fold = index
       console.say(f'\n== fold {index + 1} of {count}')
       outcome = train.train(
-        fold_config, workdir / f'fold-{index + 1}', dataset=dataset
+        fold_config,
+        workdir / f'fold-{index + 1}',
+        dataset=dataset,
+        programs=programs,
       )
       if not outcome.finished:
         return False

@@ -29,13 +29,14 @@ class TrainingData:
     table: features of all accounts, rows sharded over `data` and packed; None
       where the host brings each batch's.
     lists: the positives of each brand.
-    brand_row_B: account row of each training brand.
-    candidate_row_M: account row of each training influencer; sharded over
-      `data`.
-    brand_P: brand of each positive; sharded over `data`, as are the lists.
+    brand_row_B: account row of each training brand, padded.
+    candidate_row_M: account row of each training influencer, padded; sharded
+      over `data`.
+    brand_P: brand of each positive, padded; sharded over `data`, as are the
+      lists.
     candidate_P: influencer of each positive; sharded too.
-    category_B: category of each training brand; -1 where unknown.
-    num_positives: how many positives there are; arrays may be padded.
+    category_B: category of each training brand, padded; -1 where unknown.
+    num_positives: how many positives there are.
     graph: the attribute graph, where the model takes it.
   """
 
@@ -50,6 +51,30 @@ class TrainingData:
   graph: Any = None
 
 
+_LEAST = 16  # entries
+
+
+def padded_size(size: int) -> int:
+  """Returns a size that arrays of about as many entries share.
+
+  A program is compiled for sizes, and folds over brands differ a little in
+  theirs. Above a million entries, where a compilation matters less than memory,
+  nothing is added.
+
+  Args:
+    size: how many entries there are, one at least.
+
+  Returns:
+    As many, or more.
+  """
+  return size if size > 1 << 20 else max(_LEAST, 1 << (size - 1).bit_length())
+
+
+def padded_search_steps(steps: int) -> int:
+  """Returns the bisections of lists that are about as long; see above."""
+  return -(-steps // 4) * 4
+
+
 def padded_positives(count: int, num_devices: int) -> int:
   """Returns the length of arrays of positives on device.
 
@@ -62,7 +87,7 @@ def padded_positives(count: int, num_devices: int) -> int:
     (`negative_sampling.LINE`), one at least.
   """
   whole = negative_sampling.LINE * num_devices
-  return max(1, -(-count // whole)) * whole
+  return max(1, -(-padded_size(count) // whole)) * whole
 
 
 def put_data(
@@ -84,15 +109,21 @@ def put_data(
     The data on device.
   """
   replicated = sharding.replicated(mesh)
+  num_brands = len(split.brand_row_B)
+  num_candidates = len(split.candidate_row_M)
   lists = negative_sampling.make_positive_lists(
     split.brand_P,
     split.candidate_P,
-    num_brands=len(split.brand_row_B),
-    num_candidates=len(split.candidate_row_M),
+    num_brands=num_brands,
+    num_candidates=num_candidates,
   )
 
   def put(x: Any) -> jax.Array:
     return sharding.put(np.asarray(x, np.int32), replicated)
+
+  def put_brands(x: Any, fill: int = 0) -> jax.Array:
+    more = padded_size(num_brands) - num_brands
+    return put(np.pad(x, (0, more), constant_values=fill))
 
   def spread(x: Any, rows: int) -> jax.Array:
     padded: Any = np.pad(np.asarray(x, np.int32), (0, rows - len(x)))
@@ -101,24 +132,38 @@ def put_data(
 
   axis = mesh.shape[sharding.DATA]
   positives = padded_positives(len(split.brand_P), axis)
+  by_candidate = None
+  if mesh.size == 1:  # several find known pairs in another way
+    by_candidate = negative_sampling.make_candidate_lists(
+      split.brand_P, split.candidate_P, num_candidates=num_candidates
+    )
+  if by_candidate is not None:
+    more = padded_size(num_candidates) - num_candidates
+    by_candidate = negative_sampling.CandidateLists(
+      start=put(np.pad(by_candidate.start, (0, more), mode='edge')),
+      brand_P=spread(by_candidate.brand_P, positives),
+    )
   return TrainingData(
     table=packed_rows.put(table, mesh)
     if isinstance(table, accounts_lib.AccountTable)
     else None,
     lists=dataclasses.replace(
       lists,
-      start=put(lists.start),
+      start=put_brands(lists.start, int(lists.start[-1])),
       candidate_P=spread(lists.candidate_P, positives),
       rest_rank_P=spread(lists.rest_rank_P, positives),
       num_candidates=put(lists.num_candidates),
+      by_candidate=by_candidate,
+      most_candidates=padded_size(num_candidates),
+      search_steps=padded_search_steps(lists.search_steps),
     ),
-    brand_row_B=put(split.brand_row_B),
+    brand_row_B=put_brands(split.brand_row_B),
     candidate_row_M=spread(
-      split.candidate_row_M, -(-len(split.candidate_row_M) // axis) * axis
+      split.candidate_row_M, -(-padded_size(num_candidates) // axis) * axis
     ),
     brand_P=spread(split.brand_P, positives),
     candidate_P=spread(split.candidate_P, positives),
-    category_B=put(split.category_B),
+    category_B=put_brands(split.category_B, -1),
     num_positives=put(np.int32(len(split.brand_P))),
     graph=sharding.put_large(graph, mesh),
   )

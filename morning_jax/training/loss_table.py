@@ -58,8 +58,8 @@ class LossInputs:
 
   def known_pairs(self) -> jax.Array:
     """Tells which pairs of the batch are positives, bool [P, P]."""
-    return negative_sampling.is_positive(
-      self.lists, self.brand_P[:, None], self.candidate_P[None, :]
+    return negative_sampling.positives_among(
+      self.lists, self.brand_P, self.candidate_P
     )
 
   def scores(self) -> dict[str, jax.Array]:

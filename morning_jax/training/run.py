@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 import pathlib
 from typing import Any
 
@@ -22,11 +22,11 @@ from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import preprocessing
 from morning_jax.data import splits as splits_lib
 from morning_jax.evaluation import encode as encode_lib
-from morning_jax.model import factory
 from morning_jax.reporting import console
 from morning_jax.training import device_data
 from morning_jax.training import input_pipeline
 from morning_jax.training import optimizer as optimizer_lib
+from morning_jax.training import programs as programs_lib
 from morning_jax.training import schedule as schedule_lib
 from morning_jax.training import step as step_lib
 from morning_jax.training import step_inputs
@@ -38,6 +38,8 @@ def build(
   dataset: accounts_lib.Dataset,
   data_fingerprint: str,
   workdir: pathlib.Path,
+  *,
+  programs: programs_lib.Kept | None = None,
 ) -> tuple[trainer_lib.Trainer, step_lib.TrainState, schedule_lib.Progress]:
   """Builds a run, from its newest checkpoint where it has one.
 
@@ -46,6 +48,7 @@ def build(
     dataset: the data set with the splits of this run.
     data_fingerprint: of the data set as it is stored.
     workdir: the working folder.
+    programs: what was compiled for earlier runs.
 
   Returns:
     The run, and the state and the progress from which it goes on.
@@ -60,21 +63,11 @@ def build(
   console.notes(
     (*dataset.notes, *notes, *absent, *_batch_notes(config, num_positives))
   )
-  model = factory.build(config.model, spec)
+  programs = programs or programs_lib.Kept()
   plan = optimizer_lib.plan(config, num_positives)
   checkpoints = checkpoint_lib.Checkpoints(
     workdir, max_to_keep=config.checkpoint.max_to_keep
   )
-
-  def make_init(graph: Any) -> tuple[Callable[..., Any], Any]:
-    return step_lib.make_init(
-      model,
-      plan.optimizer,
-      factory.example_table(spec),
-      mesh,
-      graph=graph,
-      fsdp=config.mesh.fsdp,
-    )
 
   restored = None
   if checkpoints.steps():
@@ -83,7 +76,8 @@ def build(
       meta = meta_lib.CheckpointMeta.from_json(stored)
       _check_same_run(meta, config, data_fingerprint, workdir)
       shapes = checksums.shapes(stored, 'fitted', sharding.replicated(mesh))
-      _, state = make_init(preprocessing.graph_of(shapes))
+      graph = preprocessing.graph_of(shapes)
+      state = programs.of(config, spec, mesh, graph=graph).abstract_state
       return {
         'params': state.params,
         'training': {'opt_state': state.opt_state, 'step': state.step},
@@ -123,7 +117,7 @@ def build(
   )
   graph = preprocessing.graph_of(fitted)
   data = device_data.put_data(split, table, mesh, graph=graph)
-  init, abstract_state = make_init(graph)
+  compiled = programs.of(config, spec, mesh, graph=graph)
   stream = input_pipeline.open_stream(
     config,
     table,
@@ -139,7 +133,7 @@ def build(
     workdir=workdir,
     mesh=mesh,
     spec=spec,
-    model=model,
+    model=compiled.model,
     plan=plan,
     schedule=schedule,
     checkpoints=checkpoints,
@@ -147,32 +141,29 @@ def build(
       lambda x: sharding.put(x, sharding.replicated(mesh)), fitted
     ),
     data=data,
+    num_brands=len(split.brand_row_B),
     valid=splits_lib.select(dataset, 'valid'),
     scorer=encode_lib.Scorer(
-      model,
+      compiled.model,
       table,
       mesh,
       batch_size=config.evaluation.batch_size,
       graph=graph,
+      encode=compiled.encode,
     ),
     stream=stream,
     inputs_of=step_inputs.make_step_inputs(
       config,
       plan,
-      capacity=schedule.steps_per_call,
+      capacity=device_data.padded_size(schedule.steps_per_call),
     ),
-    run_steps=step_lib.make_run_steps(
-      config,
-      model,
-      plan.optimizer,
-      state_shardings=jax.tree.map(lambda x: x.sharding, abstract_state),
-    ),
-    abstract_params=abstract_state.params,
+    run_steps=compiled.run_steps,
+    abstract_params=compiled.abstract_state.params,
   )
   if restored is None:
     key = random_streams.key(config.seed, random_streams.Stream.PARAMETERS)
     with jax.set_mesh(mesh):
-      state = init(key, data.graph)
+      state = compiled.init(key, data.graph)
     return trainer, state, schedule_lib.Progress()
   training = restored.items['training']
   state = step_lib.TrainState(

@@ -23,6 +23,7 @@ from morning_jax.reporting import parameters
 from morning_jax.reporting import tensorboard
 from morning_jax.training import config_check
 from morning_jax.training import loop as loop_lib
+from morning_jax.training import programs as programs_lib
 from morning_jax.training import run as run_lib
 from morning_jax.training import termination as termination_lib
 from morning_jax.training import trainer as trainer_lib
@@ -87,6 +88,7 @@ def train(
   workdir: str | os.PathLike[str],
   *,
   dataset: accounts_lib.Dataset | None = None,
+  programs: programs_lib.Kept | None = None,
 ) -> Outcome:
   """Trains, or resumes, and evaluates at the end.
 
@@ -97,6 +99,7 @@ def train(
       finished, nothing is trained.
     dataset: the data, if it is loaded already; else what the configuration
       names.
+    programs: what was compiled for earlier runs, if any; gets this run's.
 
   Returns:
     How the run ended.
@@ -123,7 +126,7 @@ def train(
   config = _with_absolute_paths(config)
   with workdir_lib.hold(workdir), termination_lib.remembered() as termination:
     run, state, progress = run_lib.build(
-      config, dataset, data_fingerprint, workdir
+      config, dataset, data_fingerprint, workdir, programs=programs
     )
     with jax.set_mesh(run.mesh):
       at = loop_lib.Position(
@@ -167,7 +170,7 @@ def _train(
     console.say(parameters.of_parameters(at.state.params))
     console.say(
       f'\n{int(run.data.num_positives):,} positives of'
-      f' {len(run.data.brand_row_B):,} brands,'
+      f' {run.num_brands:,} brands,'
       f' {int(run.data.lists.num_candidates):,} influencers;'
       f' {num_steps:,} steps of {run.config.train.batch_size} on'
       f' {run.mesh.size} device(s)'

@@ -45,6 +45,7 @@ class Trainer:
     checkpoints: of the working folder.
     fitted: what was fitted to the training accounts, on device.
     data: what a step reads, on device.
+    num_brands: how many brands it is trained on.
     valid: the validation split, where there is one.
     scorer: encodes accounts for evaluation.
     stream: batches from disk; None where the accounts are on device.
@@ -65,6 +66,7 @@ class Trainer:
   checkpoints: checkpoint_lib.Checkpoints
   fitted: Any
   data: device_data.TrainingData
+  num_brands: int
   valid: splits_lib.Split | None
   scorer: encode_lib.Scorer
   stream: stream_lib.Stream | None

@@ -42,8 +42,8 @@ def test_draws_are_uniform_over_what_is_no_positive():
 
 
 def test_membership():
-  member = negative_sampling.is_positive(
-    lists(), jnp.arange(4)[:, None], jnp.arange(10)[None]
+  member = negative_sampling.positives_among(
+    lists(), jnp.arange(4), jnp.arange(10)
   )
   for brand, own in POSITIVES.items():
     assert np.flatnonzero(member[brand]).tolist() == own
@@ -69,10 +69,53 @@ def test_large_random_lists(seed):
   assert drawn.min() >= 0
   assert drawn.max() < 200
   assert not table[np.arange(30)[:, None], drawn].any()
-  member = negative_sampling.is_positive(
-    made, jnp.arange(30)[:, None], jnp.arange(200)[None]
+
+
+@pytest.mark.parametrize('longest', [3, 50])
+@pytest.mark.parametrize('side', ['brands', 'candidates'])
+def test_pairs_among_some_with_repetitions(side, longest):
+  rng = np.random.default_rng(longest)
+  # One long list, many of one or two, an empty one.
+  table = np.eye(60, dtype=bool)
+  table[3] = False
+  table[3, 10 : 10 + longest] = True
+  table[5] = False
+  if side == 'brands':
+    table = table.T  # it is the candidates' lists that are long
+  brand, candidate = np.nonzero(table)
+  made = negative_sampling.make_positive_lists(
+    brand, candidate, num_brands=60, num_candidates=60
   )
-  np.testing.assert_array_equal(member, table)
+  other = negative_sampling.make_candidate_lists(
+    brand, candidate, num_candidates=60
+  )
+  assert (other is not None) == (side == 'candidates')
+  if other is not None:  # longer than all lists, as on device
+    other = other.replace(brand_P=np.pad(other.brand_P, (0, 50)))
+  made = jax.tree.map(
+    jnp.asarray,
+    made.replace(
+      by_candidate=other, candidate_P=np.pad(made.candidate_P, (0, 50))
+    ),
+  )
+  brand_R = np.r_[rng.integers(0, 60, 70), 3, 3, 5, 59]
+  candidate_C = np.r_[rng.integers(0, 60, 40), 0, 59, 5, 3, 3]
+  for lists in (made, made.replace(by_candidate=None)):
+    found = jax.jit(negative_sampling.positives_among)(
+      lists, brand_R, candidate_C
+    )
+    np.testing.assert_array_equal(found, table[brand_R][:, candidate_C])
+
+
+def test_nobody_has_positives():
+  made = negative_sampling.make_positive_lists(
+    np.zeros(0, int), np.zeros(0, int), num_brands=2, num_candidates=3
+  )
+  made = jax.tree.map(
+    jnp.asarray, made.replace(candidate_P=np.zeros(64, np.int32))
+  )
+  found = negative_sampling.positives_among(made, jnp.arange(2), jnp.arange(3))
+  assert found.shape == (2, 3) and not found.any()
 
 
 def test_a_brand_without_negatives_is_refused():

@@ -87,10 +87,13 @@ def mixed(parts: pairwise.Parts) -> tuple[jax.Array, pairwise.Parts]:
 
 
 def on_one_device(batch: Batch, **options: Any):
+  start, listed = np.asarray(batch.lists.start), batch.lists.candidate_P
+  own = [
+    set(np.asarray(listed[start[b] : start[b + 1]])) for b in batch.brand_B
+  ]
+  known = jnp.array([[c in pairs for c in batch.candidate_B] for pairs in own])
+
   def loss(brand, influencer):
-    known = negative_sampling.is_positive(
-      batch.lists, batch.brand_B[:, None], batch.candidate_B[None, :]
-    )
     scores = {k: brand[k] @ influencer[k].T for k in brand}
     return mixed(pairwise.all_pairs(scores, known, margins=MARGINS, **options))
 

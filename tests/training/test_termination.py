@@ -94,8 +94,8 @@ def test_where_it_is_ignored_it_stays_so(handler):
 def test_a_fold_that_is_evaluated_is_the_last(tmp_path, monkeypatch, capsys):
   folds = []
 
-  def fake(config, workdir, *, dataset):
-    del config, dataset
+  def fake(config, workdir, *, dataset, programs):
+    del config, dataset, programs
     with termination_lib.remembered():
       folds.append(workdir.name)
       terminate()  # in the final evaluation: the fold is finished all the same

@@ -19,6 +19,7 @@ from morning_jax.core import errors
 from morning_jax.evaluation import evaluate
 from morning_jax.training import cross_validation
 from morning_jax.training import history
+from morning_jax.training import sampler
 from morning_jax.training import train
 from tests import runs
 
@@ -304,9 +305,25 @@ def test_early_stop(bundle, tmp_path):
   assert outcome.metrics['valid']['step'] == 3 * per_epoch
 
 
-def test_cross_validation(bundle, tmp_path, capsys):
+def test_cross_validation(bundle, tmp_path, capsys, monkeypatch):
+  traces, of_folds = [], []
+  positives, one_fold = sampler.positives_of_step, train.train
+
+  def traced(*args, **kwargs):
+    traces.append(1)
+    return positives(*args, **kwargs)
+
+  def counted(*args, **kwargs):
+    before = len(traces)
+    outcome = one_fold(*args, **kwargs)
+    of_folds.append(len(traces) - before)
+    return outcome
+
+  monkeypatch.setattr(sampler, 'positives_of_step', traced)
+  monkeypatch.setattr(train, 'train', counted)
   c = runs.config(bundle, data__folds=3, train__epochs=1)
   assert cross_validation.cross_validate(c, tmp_path)
+  assert of_folds[0] and of_folds[1:] == [0, 0]  # one program for all folds
   assert c.data.fold == -1  # as it was
   results = json.loads((tmp_path / 'metrics.json').read_text())
   values = [fold['map'] for fold in results['folds']]

@@ -8,13 +8,10 @@ them is passed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-import dataclasses
+from collections.abc import Sequence
 import functools
-import json
 from typing import Any
 
-import flax.linen as nn
 import jax
 from jax.sharding import Mesh
 import ml_collections
@@ -22,22 +19,20 @@ import numpy as np
 
 from morning_jax.comparison.methods import interface
 from morning_jax.core import accounts as accounts_lib
-from morning_jax.core import input_spec
 from morning_jax.core import random_streams
 from morning_jax.core import sharding
 from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import preprocessing
 from morning_jax.evaluation import encode as encode_lib
 from morning_jax.losses import pairwise
-from morning_jax.model import factory
 from morning_jax.model import morning
 from morning_jax.training import config_check
 from morning_jax.training import device_data
 from morning_jax.training import optimizer as optimizer_lib
-from morning_jax.training import step as step_lib
+from morning_jax.training import programs as programs_lib
 from morning_jax.training import step_inputs
 
-_PROGRAMS = 8  # compiled ones in memory, each of another recipe
+_PROGRAMS = programs_lib.Kept(8)  # of several recipes
 
 
 def _padded_size(size: int) -> int:
@@ -46,89 +41,10 @@ def _padded_size(size: int) -> int:
   return -(-size // step) * step
 
 
-def _pad(array: Any, size: int, fill: int = 0) -> Any:
-  """Appends entries to a vector up to a size."""
-  array = np.asarray(array)
-  return np.concatenate([array, np.full(size - len(array), fill, array.dtype)])
-
-
-def _pad_data(data: device_data.TrainingData) -> device_data.TrainingData:
-  """Pads what a fold trains on; no step reads what is appended."""
-  lists = jax.device_get(data.lists)
-  positives = device_data.padded_positives(
-    _padded_size(int(data.num_positives)), 1
-  )
-  brands = _padded_size(len(data.brand_row_B))
-  candidates = _padded_size(len(data.candidate_row_M))
-  return dataclasses.replace(
-    data,
-    lists=dataclasses.replace(
-      lists,
-      start=_pad(lists.start, brands + 1, int(lists.start[-1])),
-      candidate_P=_pad(lists.candidate_P, positives),
-      rest_rank_P=_pad(lists.rest_rank_P, positives),
-      search_steps=-(-lists.search_steps // 4) * 4,
-    ),
-    brand_row_B=_pad(data.brand_row_B, brands),
-    category_B=_pad(data.category_B, brands, -1),
-    candidate_row_M=_pad(data.candidate_row_M, candidates),
-    brand_P=_pad(data.brand_P, positives),
-    candidate_P=_pad(data.candidate_P, positives),
-  )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Program:
-  """What is compiled once for a recipe and what takes part in it.
-
-  Attributes:
-    model: the module.
-    run_steps: of `step.make_run_steps`.
-    encode: of `encode.make_encode`.
-    init: (key, graph) -> the state before the first step.
-  """
-
-  model: morning.Morning
-  run_steps: Callable[..., Any]
-  encode: Callable[..., Any]
-  init: Callable[..., step_lib.TrainState]
-
-
 @functools.lru_cache(maxsize=1)
 def _mesh() -> Mesh:
   """Returns a mesh of one device: folds are the parallelism here."""
   return sharding.make_mesh(data=1, model=1, devices=jax.devices()[:1])
-
-
-@functools.lru_cache(maxsize=_PROGRAMS)
-def _program(config_json: str, spec_json: str) -> _Program:
-  """Compiles a recipe.
-
-  Args:
-    config_json: the recipe, without its seed.
-    spec_json: what takes part.
-
-  Returns:
-    The program.
-  """
-  config = ml_collections.ConfigDict(json.loads(config_json))
-  spec = input_spec.InputSpec.from_json(json.loads(spec_json))
-  model = factory.build(config.model, spec)
-  optimizer = optimizer_lib.make_optimizer(config.optimizer)
-  example = factory.example_table(spec)
-
-  @jax.jit
-  def init(key: jax.Array, graph: Any) -> step_lib.TrainState:
-    boxed = step_lib.initial_state(model, optimizer, example, key, graph)
-    state: step_lib.TrainState = nn.unbox(boxed)
-    return state
-
-  return _Program(
-    model=model,
-    run_steps=step_lib.make_run_steps(config, model, optimizer),
-    encode=encode_lib.make_encode(model),
-    init=init,
-  )
 
 
 def _scores(
@@ -176,10 +92,6 @@ def train_and_score(
   config_check.check(config)
   recipe = config.copy_and_resolve_references()
   spec, _ = dataset_lib.resolve_inputs(task.dataset, recipe.model)
-  recipe.seed = 0  # no part of the program
-  program = _program(
-    recipe.to_json(sort_keys=True), json.dumps(spec.to_json(), sort_keys=True)
-  )
   recipe.seed = task.seed
   fitted = preprocessing.fit(
     spec,
@@ -191,6 +103,7 @@ def train_and_score(
   graph = preprocessing.graph_of(fitted)
   table = preprocessing.account_table(spec, fitted, task.dataset)
   mesh = _mesh()
+  program = _PROGRAMS.of(recipe, spec, mesh, graph=graph)
   scorer = encode_lib.Scorer(
     program.model,
     table,
@@ -207,7 +120,7 @@ def train_and_score(
   )
   scored = []
   with jax.set_mesh(mesh):
-    data = _pad_data(device_data.put_data(task.train, table, mesh, graph=graph))
+    data = device_data.put_data(task.train, table, mesh, graph=graph)
     key = random_streams.key(task.seed, random_streams.Stream.PARAMETERS)
     state = program.init(key, data.graph)
     step = 0

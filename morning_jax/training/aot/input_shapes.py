@@ -41,6 +41,7 @@ class Sizes:
     influencers: training influencers.
     positives: training pairs.
     longest_list: positives of the brand that has most.
+    longest_candidate_list: brands of the influencer that has most.
     edges: of the attribute graph, each counted once.
     most_attributes: attributes of the account that has most.
     features: feature -> size; of the attribute list, how many attributes.
@@ -50,6 +51,7 @@ class Sizes:
   influencers: int = 3748
   positives: int = 3960
   longest_list: int = 64
+  longest_candidate_list: int = 64
   edges: int = 17_590
   most_attributes: int = 16
   features: Mapping[str, int] = dataclasses.field(
@@ -198,28 +200,41 @@ def of_training(
   def integers(*shape: int) -> Any:
     return jax.ShapeDtypeStruct(shape, jnp.int32, sharding=replicated)
 
+  brands = device_data.padded_size(sizes.brands)
   influencers: Any = jax.ShapeDtypeStruct(
-    (-(-sizes.influencers // axis) * axis,), jnp.int32, sharding=rows
+    (-(-device_data.padded_size(sizes.influencers) // axis) * axis,),
+    jnp.int32,
+    sharding=rows,
   )
   positives: Any = jax.ShapeDtypeStruct(
     (device_data.padded_positives(sizes.positives, axis),),
     jnp.int32,
     sharding=rows,
   )
+  most_candidates = device_data.padded_size(sizes.influencers)
+  by_candidate = None
+  if mesh.size == 1 and sizes.longest_candidate_list < sizes.longest_list:
+    by_candidate = negative_sampling.CandidateLists(
+      start=integers(most_candidates + 1), brand_P=positives
+    )
   return device_data.TrainingData(
     table=_packed(spec, sizes.most_attributes, num_accounts, rows, mesh),
     lists=negative_sampling.PositiveLists(
-      start=integers(sizes.brands + 1),
+      start=integers(brands + 1),
       candidate_P=positives,
       rest_rank_P=positives,
       num_candidates=integers(),
-      search_steps=sizes.longest_list.bit_length(),
+      by_candidate=by_candidate,
+      most_candidates=most_candidates,
+      search_steps=device_data.padded_search_steps(
+        sizes.longest_list.bit_length()
+      ),
     ),
-    brand_row_B=integers(sizes.brands),
+    brand_row_B=integers(brands),
     candidate_row_M=influencers,
     brand_P=positives,
     candidate_P=positives,
-    category_B=integers(sizes.brands),
+    category_B=integers(brands),
     num_positives=integers(),
     graph=graph,
   )
