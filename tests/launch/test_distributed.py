@@ -247,7 +247,6 @@ def test_two_processes_read_their_parts_of_records(together, bundle, tmp_path):
       _READING,
       *arguments(tmp_path / 'records', tmp_path / 'run'),
       '--config.data.placement=stream',
-      '--config.evaluation.every_epochs=0',
       devices=4,
     )
   )
