@@ -63,7 +63,7 @@ class Options:
   job_influencers: int = 0
   parameters: tuple[int, ...] = (1_000_000, 10_000_000, 100_000_000)
   accounts: tuple[int, ...] = (10_000, 100_000, 1_000_000)
-  pairs: tuple[int, ...] = (10_000, 1_000_000, 10_000_000)
+  pairs: tuple[int, ...] = (10_000, 100_000, 1_000_000, 10_000_000)
   devices: tuple[int, ...] = (1, 2, 4, 8)
   folder: str | None = None
 

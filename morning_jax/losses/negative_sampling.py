@@ -17,7 +17,7 @@ from morning_jax.core.accounts import Array
 # Entries of the lists that are looked up together where they are sharded
 # (`known_pairs`): each device has a multiple of so many.
 LINE = 64
-_AT_ONCE = 16  # entries of each list that are looked up at a time
+_AT_ONCE = 16  # entries of a list that are looked up together
 
 
 @flax.struct.dataclass
@@ -110,9 +110,11 @@ def make_candidate_lists(
 ) -> CandidateLists | None:
   """Builds the candidates' lists on the host, if they are the shorter ones.
 
-  What `positives_among` costs is what the longest list of a batch costs, and
-  which side has long ones depends on the data: a brand works with hundreds of
-  influencers, or an influencer with hundreds of brands.
+  What `positives_among` costs is how long the lists of a batch are together,
+  and which side has long ones depends on the data: a brand works with hundreds
+  of influencers, or an influencer with hundreds of brands. A pair that is drawn
+  meets a list of n entries n times as often as one of one entry: sides are
+  compared by the sums of squares.
 
   Args:
     brand_P: brand of each positive.
@@ -120,11 +122,10 @@ def make_candidate_lists(
     num_candidates: number of influencers.
 
   Returns:
-    The lists as NumPy arrays; None where the longest list of a brand is no
-    longer than that of a candidate.
+    The lists as NumPy arrays; None where those of the brands are as short.
   """
   count = np.bincount(candidate_P, minlength=num_candidates)
-  if np.bincount(brand_P).max(initial=0) <= count.max(initial=0):
+  if np.sum(np.bincount(brand_P) ** 2) <= np.sum(count**2):
     return None
   order = np.argsort(candidate_P, kind='stable')
   return CandidateLists(
@@ -225,24 +226,39 @@ def _listed(
   """
   owners, others = len(owner_A), len(other_B)
   number_B = jnp.arange(others, dtype=jnp.int32)
-  # One row for all that are the same.
+  # One row for all that are the same, and one list.
   place = jnp.full(num_others, -1, jnp.int32).at[other_B].max(number_B)
-  start_A, stop_A = start[owner_A], start[owner_A + 1]
-  longest = jnp.max(stop_A - start_A)
-  owner_AxE = jnp.arange(owners)[:, None]
+  own_A, order_A = jax.lax.sort(
+    (owner_A, jnp.arange(owners, dtype=jnp.int32)), num_keys=1
+  )
+  is_first = jnp.concatenate([jnp.ones(1, bool), own_A[1:] != own_A[:-1]])
+  first_A = jax.lax.cummax(jnp.where(is_first, jnp.arange(owners), 0))
+  column_A = jnp.zeros(owners, jnp.int32).at[order_A].set(first_A)
+  start_A, stop_A = start[own_A], start[own_A + 1]
+  # Lists are cut into lines, and as many lines as there are owners are worked
+  # on together, whosever they are: one long list costs what it is long.
+  lines_A = jnp.where(is_first, -(-(stop_A - start_A) // _AT_ONCE), 0)
+  end_A = jnp.cumsum(lines_A)
 
   def add(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
     begin, found_BxA = carry
-    at_AxE = start_A[:, None] + begin + jnp.arange(_AT_ONCE)
-    place_AxE = place[entry_P.at[at_AxE].get(mode='clip')]
-    is_there = (at_AxE < stop_A[:, None]) & (place_AxE >= 0)
-    row_AxE = jnp.where(is_there, place_AxE, others)
-    found_BxA = found_BxA.at[row_AxE, owner_AxE].set(True, mode='drop')
-    return begin + _AT_ONCE, found_BxA
+    line_L = begin + jnp.arange(owners)
+    own_L = jnp.searchsorted(
+      end_A, line_L, side='right', method='scan_unrolled'
+    )
+    is_line = own_L < owners
+    own_L = jnp.minimum(own_L, owners - 1)
+    nth_L = line_L - end_A[own_L] + lines_A[own_L]
+    at_LxE = (start_A[own_L] + nth_L * _AT_ONCE)[:, None] + jnp.arange(_AT_ONCE)
+    place_LxE = place[entry_P.at[at_LxE].get(mode='clip')]
+    is_there = is_line[:, None] & (at_LxE < stop_A[own_L][:, None])
+    row_LxE = jnp.where(is_there & (place_LxE >= 0), place_LxE, others)
+    found_BxA = found_BxA.at[row_LxE, own_L[:, None]].set(True, mode='drop')
+    return begin + owners, found_BxA
 
   _, found_BxA = jax.lax.while_loop(
-    lambda carry: carry[0] < longest,
+    lambda carry: carry[0] < end_A[-1],
     add,
     (jnp.int32(0), jnp.zeros((others, owners), bool)),
   )
-  return found_BxA[place[other_B]]
+  return found_BxA[place[other_B][:, None], column_A]

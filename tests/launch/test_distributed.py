@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 
 from morning_jax.checkpoint import workdir as workdir_lib
+from morning_jax.data import packing
+from morning_jax.data.bundle import bundle as bundle_lib
 from morning_jax.training import history
 from tests import runs
 from tests.checkpoint import test_manager
@@ -210,6 +212,61 @@ def test_two_processes_stream_what_they_would_hold(together, bundle, tmp_path):
     np.testing.assert_allclose(loss, want[step], rtol=1e-5)
 
 
+_READING = """
+import json
+import threading
+import numpy as np
+from launch import command_line, train
+from morning_jax.data.records import row_files, stream
+here, loads = threading.local(), {}
+read, load = row_files.RowFiles.read, stream.Stream._load
+def noted_read(self, rows):
+  if getattr(here, 'own', None) is not None:
+    here.own.update(np.asarray(rows).tolist())
+  return read(self, rows)
+def noted_load(self, step, stop):
+  here.own = set()
+  loaded = load(self, step, stop)
+  rows = loaded.rows
+  both = [x.ravel() for x in (rows.brand_row_SxP, rows.influencer_row_SxQ)]
+  loads[step] = [sorted(here.own), np.unique(np.concatenate(both)).tolist()]
+  here.own = None
+  return loaded
+row_files.RowFiles.read, stream.Stream._load = noted_read, noted_load
+def main(argv):
+  train.main(argv)
+  print(json.dumps(loads))
+command_line.run(main)
+"""
+
+
+def test_two_processes_read_their_parts_of_records(together, bundle, tmp_path):
+  packing.pack(bundle_lib.read_bundle(bundle), tmp_path / 'records')
+  first, second = ends(
+    _start_script(
+      _READING,
+      *arguments(tmp_path / 'records', tmp_path / 'run'),
+      '--config.data.placement=stream',
+      devices=4,
+    )
+  )
+  assert first[0] == second[0] == 0, (first[2], second[2])
+  one, other = (
+    json.loads(stdout.splitlines()[-1]) for _, stdout, _ in (first, second)
+  )
+  assert one.keys() == other.keys() == {'0', '4', '8', '12'}
+  for step, (own, wanted) in one.items():
+    theirs, wanted_there = other[step]
+    assert wanted == wanted_there
+    assert set(own) | set(theirs) == set(wanted)
+    # Some accounts are in both halves of a batch; not all.
+    assert max(len(own), len(theirs)) < 0.9 * len(wanted)
+  # A run of arrays in memory, which itself is that of one process.
+  want = runs.losses(together[0])
+  for step, loss in runs.losses(tmp_path / 'run').items():
+    np.testing.assert_allclose(loss, want[step], rtol=1e-5)
+
+
 def test_two_processes_evaluate_what_one_does(together, tmp_path):
   workdir = together[0]
   args = [f'--workdir={workdir}', '--split=valid,test']
@@ -343,16 +400,18 @@ command_line.run(main)
 """
 
 
-def _start_script(script: str) -> list[subprocess.Popen[str]]:
+def _start_script(
+  script: str, *args: str, devices: int = 1
+) -> list[subprocess.Popen[str]]:
   port = runs.free_port()
   return [
     subprocess.Popen(
       [
-        *(sys.executable, '-c', script),
+        *(sys.executable, '-c', script, *args),
         *(f'--coordinator_address=127.0.0.1:{port}', '--num_processes=2'),
         f'--process_id={index}',
       ],
-      env={**runs.environment(1), 'PYTHONPATH': str(runs.ROOT)},
+      env={**runs.environment(devices), 'PYTHONPATH': str(runs.ROOT)},
       cwd=runs.ROOT,
       stdout=subprocess.PIPE,
       stderr=subprocess.PIPE,

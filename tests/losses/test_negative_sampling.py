@@ -71,7 +71,7 @@ def test_large_random_lists(seed):
   assert not table[np.arange(30)[:, None], drawn].any()
 
 
-@pytest.mark.parametrize('longest', [3, 50])
+@pytest.mark.parametrize('longest', [6, 50])
 @pytest.mark.parametrize('side', ['brands', 'candidates'])
 def test_pairs_among_some_with_repetitions(side, longest):
   rng = np.random.default_rng(longest)
@@ -105,6 +105,22 @@ def test_pairs_among_some_with_repetitions(side, longest):
       lists, brand_R, candidate_C
     )
     np.testing.assert_array_equal(found, table[brand_R][:, candidate_C])
+
+
+def test_one_long_list_does_not_make_its_side_the_longer():
+  # A brand with 6 influencers; 4 brands with the same 3: most pairs are theirs.
+  brand = np.r_[np.zeros(6, int), np.repeat([1, 2, 3, 4], 3)]
+  candidate = np.r_[np.arange(6), np.tile([6, 7, 8], 4)]
+  sides = brand, candidate
+  assert sum(np.bincount(brand) ** 2) == 72
+  assert sum(np.bincount(candidate) ** 2) == 54
+  assert negative_sampling.make_candidate_lists(*sides, num_candidates=9)
+  # One more brand for each of the three: 81 against 81.
+  brand = np.r_[brand, 5, 5, 5]
+  candidate = np.r_[candidate, 6, 7, 8]
+  assert not negative_sampling.make_candidate_lists(
+    brand, candidate, num_candidates=9
+  )
 
 
 def test_nobody_has_positives():
