@@ -21,6 +21,7 @@ from jax import numpy as jnp
 from jax.sharding import Mesh
 import ml_collections
 
+from morning_jax.core import errors
 from morning_jax.core import sharding
 from morning_jax.losses import sharded
 from morning_jax.training import config_check
@@ -42,6 +43,25 @@ _LOWER = {
 def _costs(compiled: jax.stages.Compiled) -> tuple[float, float]:
   costs: Any = compiled.cost_analysis()
   return float(costs['flops']), float(costs['bytes accessed'])
+
+
+def _text(compiled: jax.stages.Compiled, topology: str) -> str:
+  """Returns the compiled program as text.
+
+  Raises:
+    UserError: JAX can't read what the compiler of that chip made (seen with
+      JAX 0.10 and slices of v5p and v6e, whose asynchronous operations have
+      more operands than it knows); the line has the figures that need no text.
+  """
+  try:
+    return compiled.as_text() or ''
+  except jax.errors.JaxRuntimeError as e:
+    flops, moved = _costs(compiled)
+    raise errors.UserError(
+      f"{topology}: JAX can't read the compiled program, which tells what is"
+      f' sent ({errors.quoted(str(e).splitlines()[0])}); of a device and step:'
+      f' {flops:.3e} FLOP, at most {moved / (1 << 30):.2f} GiB read and written'
+    ) from None
 
 
 def _costliest(
@@ -163,7 +183,7 @@ def compile_step(
     'temporaries': analysis.temp_size_in_bytes,
     'program': analysis.generated_code_size_in_bytes,
   }
-  text = compiled.as_text() or ''
+  text = _text(compiled, topology)
   operations = list(operations_lib.operations(text))
   off_chip = sum(o.bytes for o in operations)
   if job == 'ranking':
