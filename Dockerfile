@@ -25,7 +25,8 @@ RUN if [ "$LOCKED" != 1 ]; then : > /tmp/constraints.txt; fi \
   && rm -rf /tmp/dist /tmp/constraints.txt \
   && useradd --uid 10001 --create-home morning \
   && mkdir /work && chown morning /work
-USER morning
+# By number, so that an orchestrator can see that it is not root.
+USER 10001
 WORKDIR /work
 ENV PYTHONUNBUFFERED=1
 ENTRYPOINT ["python"]

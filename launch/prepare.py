@@ -26,6 +26,7 @@ from launch import command_line
 from launch import feature_options
 from morning_jax.core import errors
 from morning_jax.features import options as options_lib
+from morning_jax.features.importers import registry as importers
 from morning_jax.features.importers import writing as importing
 
 _RAW = flags.DEFINE_string(
@@ -94,7 +95,7 @@ _IMPORT = flags.DEFINE_string(
   'import',
   None,
   'Write the raw folder from what another program saved, and end:'
-  f' {", ".join(sorted(importing.IMPORTERS))}, or one that MORNING_PLUGINS'
+  f' {", ".join(sorted(importers.IMPORTERS))}, or one that MORNING_PLUGINS'
   ' adds. Example: --import=instaloader',
 )
 _SOURCE = flags.DEFINE_string(

@@ -21,6 +21,7 @@ from morning_jax.features import output
 from morning_jax.features import preparation
 from morning_jax.features import work as work_lib
 from morning_jax.features.embedded import writing as embedded
+from morning_jax.features.importers import registry as importers
 from morning_jax.features.importers import writing as importing
 from morning_jax.features.raw import folder as folder_lib
 from morning_jax.features.stages import beam as beam_lib
@@ -102,7 +103,7 @@ def import_folder(
   if not pathlib.Path(source).exists():
     raise errors.UserError(f'--source={source}: is not there')
   done = importing.write(
-    importing.reader(kind)(
+    importers.reader(kind)(
       pathlib.Path(source), pathlib.Path(pictures) if pictures else None
     ),
     raw,

@@ -61,6 +61,13 @@ def test_ci_on_github_runs_what_ci_here_runs():
   said = [step.get('run') for job in jobs.values() for step in job['steps']]
   assert 'bash .ci/run' in said
   assert 'bash .ci/package' in said
+  assert 'bash .ci/pages' in said
+
+
+def test_the_tutorials_and_the_notebook_are_run_by_ci():
+  assert 'pytest -n 2 -m slow tests/docs' in text_of('.ci/pages')
+  for name in ('test_tutorials.py', 'test_notebook.py'):
+    assert '@pytest.mark.slow\n' in text_of(f'tests/docs/{name}')
 
 
 def test_a_commit_is_checked_by_what_ci_checks():

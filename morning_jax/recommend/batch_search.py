@@ -16,6 +16,7 @@ from morning_jax.recommend import catalogue as catalogue_lib
 from morning_jax.recommend import filters as filters_lib
 from morning_jax.recommend import stored_vectors
 from morning_jax.recommend import top_k as top_k_lib
+from morning_jax.recommend import top_k_sharded
 
 _NOBODY = -1
 _FEWEST = 8  # partners of a brand that a program is compiled for
@@ -134,7 +135,7 @@ class Search:
         block_rows=block_rows,
       )
     everywhere = sharding.replicated(self._mesh)
-    found = top_k_lib.top_k_sharded(
+    found = top_k_sharded.top_k(
       sharding.put(brand_BxD, everywhere),
       self._on_devices,
       k=k,

@@ -13,15 +13,12 @@ from collections.abc import Mapping
 import dataclasses
 import functools
 import os
-import pathlib
 
-import jax
 import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.core import feature_rows
-from morning_jax.core import multihost
 from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import preprocessing
 from morning_jax.data.bundle import bundle as bundle_lib
@@ -246,16 +243,8 @@ def open_catalogue(
     is_own_data=is_own,
     bundle_fingerprint=fingerprint,
     notes=tuple(notes),
-    keep=_place(workdir, fingerprint),
+    keep=encoding.keep_in(workdir, fingerprint),
   )
-
-
-def _place(workdir: str | os.PathLike[str], fingerprint: str) -> encoding.Keep:
-  """Returns where vectors of a bundle go that is not in memory."""
-  own = f'catalogue-{fingerprint[:16]}'
-  if not multihost.is_first():  # may share a folder with the first
-    own += f'-{jax.process_index()}'
-  return encoding.Keep(pathlib.Path(workdir) / own, fingerprint)
 
 
 def encode_dataset(

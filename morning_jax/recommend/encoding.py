@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 import dataclasses
+import os
 import pathlib
 
 import jax
@@ -41,6 +42,14 @@ class Keep:
 
   folder: pathlib.Path
   fingerprint: str
+
+
+def keep_in(workdir: str | os.PathLike[str], fingerprint: str) -> Keep:
+  """Returns where the vectors of a bundle go within a working folder."""
+  own = f'catalogue-{fingerprint[:16]}'
+  if not multihost.is_first():  # may share a folder with the first
+    own += f'-{jax.process_index()}'
+  return Keep(pathlib.Path(workdir) / own, fingerprint)
 
 
 def encode_role(

@@ -14,9 +14,7 @@ from typing import Any
 
 import jax
 from jax import numpy as jnp
-from jax.sharding import Mesh, PartitionSpec
 
-from morning_jax.core import sharding
 from morning_jax.recommend import host_blocks
 from morning_jax.recommend import running_best
 from morning_jax.recommend import selection
@@ -28,7 +26,7 @@ _BLOCK_BYTES_CPU = 1 << 24
 # Scores that a CPU chooses from at once, of several blocks: to choose from many
 # takes less time.
 _SCORE_BYTES_CPU = 1 << 24
-_EVEN = 128  # rows of which a block is a multiple, if it is larger
+EVEN = 128  # rows of which a block is a multiple, if it is larger
 
 TopK = running_best.TopK
 
@@ -65,13 +63,25 @@ def _take_in(
   return running_best.take_in(best, score_BxM, first, approximate=approximate)
 
 
-def _rows_of_block(num_brands: int, width: int, platform: str) -> int:
+def rows_of_block(num_brands: int, width: int, platform: str) -> int:
+  """Returns how many rows of a catalogue a device takes at a time.
+
+  Args:
+    num_brands: brands that are searched for.
+    width: of a representation.
+    platform: of the device.
+  """
   block_bytes = _BLOCK_BYTES_CPU if platform == 'cpu' else _BLOCK_BYTES
   rows = max(1024, block_bytes // (4 * (width + num_brands)))
-  return rows - rows % _EVEN
+  return rows - rows % EVEN
 
 
-def _check(brand_BxD: Any, catalogue_MxD: Any, k: int, num_rows: int) -> None:
+def check(brand_BxD: Any, catalogue_MxD: Any, k: int, num_rows: int) -> None:
+  """Checks that brands, a catalogue and k fit together.
+
+  Raises:
+    ValueError: they don't.
+  """
   if brand_BxD.ndim != 2 or brand_BxD.shape[1] != catalogue_MxD.shape[1]:
     raise ValueError(
       f'brands {brand_BxD.shape} and catalogue {catalogue_MxD.shape} differ in'
@@ -90,7 +100,7 @@ def _held_rows(
   if jax.default_backend() == 'cpu':
     rows *= max(1, _SCORE_BYTES_CPU // (4 * num_brands * rows))
   # Even, so that it divides into groups; nobody is in the columns beyond.
-  return min(rows, -(-num_rows // _EVEN) * _EVEN)
+  return min(rows, -(-num_rows // EVEN) * EVEN)
 
 
 def top_k(
@@ -122,10 +132,10 @@ def top_k(
     ValueError: sizes that don't fit together, or k is out of range.
   """
   num_rows = len(catalogue_MxD)
-  _check(brand_BxD, catalogue_MxD, k, num_rows)
+  check(brand_BxD, catalogue_MxD, k, num_rows)
   brand_BxD = jnp.asarray(brand_BxD, jnp.float32)
   num_brands, width = brand_BxD.shape
-  rows = _rows_of_block(num_brands, width, jax.default_backend())
+  rows = rows_of_block(num_brands, width, jax.default_backend())
   held = _held_rows(num_brands, rows, num_rows, block_rows)
   if skip_BxP is not None:
     skip_BxP = jnp.asarray(skip_BxP, jnp.int32)
@@ -156,154 +166,3 @@ def top_k(
     # One block at a time: dispatch must not run ahead of memory.
     jax.block_until_ready((best, score_BxM))
   return TopK(*jax.device_get(best))
-
-
-def top_k_sharded(
-  brand_BxD: jax.Array,
-  catalogue_MxD: jax.Array,
-  *,
-  k: int,
-  num_rows: int,
-  mesh: Mesh,
-  skip_BxP: Any = None,
-  block_rows: int | None = None,
-  approximate: bool = False,
-) -> TopK:
-  """Finds the k best of a catalogue whose rows are sharded over `data`.
-
-  Each device takes the best of its own rows, block by block; only those are
-  exchanged. Another call with the same sizes compiles nothing.
-
-  Args:
-    brand_BxD: encoded brands.
-    catalogue_MxD: encoded influencers, as `sharding.put_rows` puts them.
-    k: how many, at most `num_rows`.
-    num_rows: rows of the catalogue without padding.
-    mesh: the mesh.
-    skip_BxP: see `top_k`.
-    block_rows: rows that a device takes at a time, see `top_k`.
-    approximate: see `top_k`.
-
-  Returns:
-    Arrays on device, replicated.
-
-  Raises:
-    ValueError: sizes that don't fit together, or k is out of range.
-  """
-  _check(brand_BxD, catalogue_MxD, k, num_rows)
-  if block_rows is None:
-    num_brands, width = brand_BxD.shape
-    platform = mesh.devices.flat[0].platform
-    block_rows = _rows_of_block(num_brands, width, platform)
-  return _search_shards(
-    brand_BxD,
-    catalogue_MxD,
-    skip_BxP,
-    k=k,
-    num_rows=num_rows,
-    mesh=mesh,
-    block_rows=block_rows,
-    approximate=approximate,
-  )
-
-
-def lower_sharded(
-  brand_BxD: Any, catalogue_MxD: Any, *, k: int, num_rows: int, mesh: Mesh
-) -> jax.stages.Lowered:
-  """Lowers the search of `top_k_sharded`, of shapes; for devices of any kind.
-
-  Args:
-    brand_BxD: shape of the brands, with its sharding.
-    catalogue_MxD: shape of the catalogue.
-    k: how many, at most `num_rows`.
-    num_rows: rows of the catalogue without padding.
-    mesh: the mesh; its devices need not be attached.
-
-  Returns:
-    The program, to be compiled.
-  """
-  _check(brand_BxD, catalogue_MxD, k, num_rows)
-  num_brands, width = brand_BxD.shape
-  platform = mesh.devices.flat[0].platform
-  return _search_shards.lower(
-    brand_BxD,
-    catalogue_MxD,
-    k=k,
-    num_rows=num_rows,
-    mesh=mesh,
-    block_rows=_rows_of_block(num_brands, width, platform),
-    approximate=False,
-  )
-
-
-@functools.partial(
-  jax.jit,
-  static_argnames=('k', 'num_rows', 'mesh', 'block_rows', 'approximate'),
-)
-def _search_shards(
-  brand_BxD: jax.Array,
-  catalogue_MxD: jax.Array,
-  skip_BxP: Any = None,
-  *,
-  k: int,
-  num_rows: int,
-  mesh: Mesh,
-  block_rows: int,
-  approximate: bool,
-) -> TopK:
-  axis = sharding.DATA
-
-  def of_device(
-    brand_BxD: jax.Array, own_MxD: jax.Array, *skip: jax.Array
-  ) -> TopK:
-    own_rows = len(own_MxD)
-    size = min(block_rows, own_rows)
-    if size > _EVEN:  # so that it divides into groups
-      size -= size % _EVEN
-    first_row = jax.lax.axis_index(axis) * own_rows
-
-    def take_in(best: TopK, begin: jax.Array) -> tuple[TopK, None]:
-      # The last block begins earlier, to be as long as the others; the rows
-      # before `begin` have been taken.
-      start = jnp.minimum(begin, own_rows - size)
-      # Tied to the loop: a CPU's compiler would widen all bfloat16 rows before.
-      rows_MxD, start = jax.lax.optimization_barrier((own_MxD, start))
-      block_MxD = jax.lax.dynamic_slice_in_dim(rows_MxD, start, size)
-      own_row_M = start + jnp.arange(size)
-      wanted_M = (own_row_M >= begin) & (first_row + own_row_M < num_rows)
-      score_BxM = jnp.where(
-        wanted_M, running_best.scores(brand_BxD, block_MxD), -jnp.inf
-      )
-      first = first_row + start
-      for rows_BxP in skip:
-        score_BxM = selection.without(score_BxM, rows_BxP, first)
-      best = running_best.take_in(
-        best, score_BxM, first, approximate=approximate
-      )
-      return best, None
-
-    best, _ = jax.lax.scan(
-      take_in,
-      running_best.nothing(len(brand_BxD), k),
-      jnp.arange(0, own_rows, size),
-    )
-    # Shard by shard, so that lower rows come first.
-    gather = functools.partial(
-      jax.lax.all_gather, axis_name=axis, axis=1, tiled=True
-    )
-    return running_best.of_lists(gather(best.scores), gather(best.rows), k)
-
-  skip = () if skip_BxP is None else (skip_BxP,)
-  search = jax.shard_map(
-    of_device,
-    mesh=mesh,
-    in_specs=(
-      PartitionSpec(),
-      PartitionSpec(axis),
-      *(PartitionSpec() for _ in skip),
-    ),
-    out_specs=PartitionSpec(),
-    # Equal on all devices after the gather, which can't be inferred.
-    check_vma=False,
-  )
-  return search(brand_BxD, catalogue_MxD, *skip)

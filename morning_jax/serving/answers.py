@@ -19,6 +19,7 @@ from morning_jax.recommend import shortlist as shortlist_lib
 from morning_jax.recommend import spreadsheet
 from morning_jax.serving import engine as engine_lib
 from morning_jax.serving import parts
+from morning_jax.serving import rankings
 
 Json = dict[str, Any]
 
@@ -44,7 +45,7 @@ def file_source(
 def recommendations(
   engine: engine_lib.Engine,
   brand: catalogue_lib.Account,
-  ranking: engine_lib.Ranking,
+  ranking: rankings.Ranking,
   advice: Sequence[advice_lib.Advice],
 ) -> Json:
   """Returns a ranking with precedents, and reasons where they were measured.
@@ -64,7 +65,7 @@ def recommendations(
 def short_recommendations(
   engine: engine_lib.Engine,
   brand: catalogue_lib.Account,
-  order: engine_lib.Order,
+  order: rankings.Order,
 ) -> bytes:
   """Returns a ranking as JSON: scores, their parts and bands alone.
 

@@ -23,44 +23,13 @@ from morning_jax.serving import entries as entries_lib
 from morning_jax.serving import exclusions as exclusions_lib
 from morning_jax.serving import failures
 from morning_jax.serving import parts
+from morning_jax.serving import rankings
 from morning_jax.serving import scores as scores_lib
 
 _MASKS = 64  # filters whose outcome is kept
 _REASONS = 20_000  # pairs whose reasons are kept
 
 Found = parts.Found
-
-
-@dataclasses.dataclass(frozen=True)
-class Order:
-  """Some of the influencers who pass a brand's filters, by their rows.
-
-  Attributes:
-    rows: of the best, best first.
-    scores: of the brand.
-    passed: how many pass.
-    total: how many there are in the catalogue, less those who are left out.
-  """
-
-  rows: list[int]
-  scores: scores_lib.Scores
-  passed: int
-  total: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Ranking:
-  """Some of the influencers who pass a brand's filters.
-
-  Attributes:
-    found: the best, best first.
-    passed: how many pass.
-    total: how many there are in the catalogue, less those who are left out.
-  """
-
-  found: list[Found]
-  passed: int
-  total: int
 
 
 class Engine(directory.Directory):
@@ -163,7 +132,7 @@ class Engine(directory.Directory):
     filters: filters_lib.Filters = filters_lib.NONE,
     *,
     scores: scores_lib.Scores | None = None,
-  ) -> Order:
+  ) -> rankings.Order:
     """Finds the best influencers for a brand.
 
     Args:
@@ -180,7 +149,7 @@ class Engine(directory.Directory):
     ordering.check_count(top_k, len(side), side.role)
     wanted_M, count = self.wanted(brand, filters)
     scores = scores or self.scores(brand)
-    return Order(
+    return rankings.Order(
       scores.best(wanted_M, top_k),
       scores,
       count,
@@ -192,7 +161,7 @@ class Engine(directory.Directory):
     brand: catalogue_lib.Account,
     top_k: int,
     filters: filters_lib.Filters = filters_lib.NONE,
-  ) -> Ranking:
+  ) -> rankings.Ranking:
     """Ranks influencers for a brand, as `recommend.recommend` does.
 
     Args:
@@ -206,7 +175,7 @@ class Engine(directory.Directory):
     """
     order = self.order(brand, top_k, filters)
     found = parts.describe(self.catalogue, brand, order.rows, order.scores)
-    return Ranking(found, order.passed, order.total)
+    return rankings.Ranking(found, order.passed, order.total)
 
   def found(
     self, account: catalogue_lib.Account, rows: Sequence[int]

@@ -28,6 +28,7 @@ from morning_jax.data.bundle import bundle
 from morning_jax.data.bundle import forgetting
 from morning_jax.features.images import encoders
 from morning_jax.features.images import options as image_options
+from morning_jax.features.importers import registry as importers
 from morning_jax.features.importers import writing as importing
 from morning_jax.losses import negative_sampling
 from morning_jax.model import factory
@@ -56,7 +57,7 @@ def tables(monkeypatch):
     (loss_table, 'LOSSES'),
     (factory, 'ENCODERS'),
     (registry, 'METHODS'),
-    (importing, 'IMPORTERS'),
+    (importers, 'IMPORTERS'),
     (encoders, '_ENCODERS'),
   ):
     value = getattr(module, name)
@@ -197,7 +198,7 @@ def test_a_method_is_a_row_of_the_table(tables):
 
 def test_an_importer_writes_a_raw_folder(tables, tmp_path):
   with pytest.raises(errors.UserError, match='no such importer; there are ap'):
-    importing.reader('spreadsheet')
+    importers.reader('spreadsheet')
   add('importer')
   source = tmp_path / 'posts.csv'
   source.write_text(
@@ -206,7 +207,7 @@ def test_an_importer_writes_a_raw_folder(tables, tmp_path):
     'acme,2,2026-01-03T03:04:05,our shoe,\n'
   )
   summary = importing.write(
-    importing.reader('spreadsheet')(source, None),
+    importers.reader('spreadsheet')(source, None),
     tmp_path / 'raw',
     importing.Tables(),
   )

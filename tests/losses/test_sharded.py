@@ -87,11 +87,18 @@ def mixed(parts: pairwise.Parts) -> tuple[jax.Array, pairwise.Parts]:
 
 
 def on_one_device(batch: Batch, **options: Any):
-  start, listed = np.asarray(batch.lists.start), batch.lists.candidate_P
-  own = [
-    set(np.asarray(listed[start[b] : start[b + 1]])) for b in batch.brand_B
-  ]
-  known = jnp.array([[c in pairs for c in batch.candidate_B] for pairs in own])
+  start, listed, brand_B, candidate_B = map(
+    np.asarray,
+    (
+      batch.lists.start,
+      batch.lists.candidate_P,
+      batch.brand_B,
+      batch.candidate_B,
+    ),
+  )
+  known = jnp.array(
+    [np.isin(candidate_B, listed[start[b] : start[b + 1]]) for b in brand_B]
+  )
 
   def loss(brand, influencer):
     scores = {k: brand[k] @ influencer[k].T for k in brand}

@@ -17,6 +17,7 @@ from morning_jax.losses import pairwise
 from morning_jax.model import morning
 from morning_jax.recommend import index as index_lib
 from morning_jax.recommend import top_k as top_k_lib
+from morning_jax.recommend import top_k_sharded
 from tests import runs
 
 OPTIONS = {'num_rows': 50, 'width': 4, 'fingerprint': 'one', 'batch_rows': 8}
@@ -326,7 +327,7 @@ def test_the_models_index_ranks_as_all_its_scores_do(tmp_path):
   mesh = sharding.make_mesh(data=8)
   for found in (
     top_k_lib.top_k(brand_BxD, catalogue_MxD, k=20, block_rows=50),
-    top_k_lib.top_k_sharded(
+    top_k_sharded.top_k(
       jnp.asarray(brand_BxD),
       sharding.put_rows(catalogue_MxD, mesh),
       k=20,

@@ -8,6 +8,7 @@ import pytest
 
 from morning_jax.core import sharding
 from morning_jax.recommend import top_k as top_k_lib
+from morning_jax.recommend import top_k_sharded
 
 
 def whole_numbers(rows: int, seed: int, width: int = 5) -> np.ndarray:
@@ -18,7 +19,7 @@ def whole_numbers(rows: int, seed: int, width: int = 5) -> np.ndarray:
 
 def on_shards(brand: np.ndarray, catalogue: np.ndarray, **options):
   mesh = sharding.make_mesh(data=8, model=1)
-  found = top_k_lib.top_k_sharded(
+  found = top_k_sharded.top_k(
     jnp.asarray(brand),
     sharding.put_rows(catalogue, mesh),
     num_rows=len(catalogue),
@@ -65,12 +66,12 @@ def test_shards_equal_numpy_ties_included(k, rows, block_rows):
 
 
 def test_a_second_search_of_shards_compiles_nothing():
-  top_k_lib._search_shards.clear_cache()
+  top_k_sharded._search_shards.clear_cache()
   for seed in (0, 1):
     on_shards(whole_numbers(6, seed), whole_numbers(96, 2), k=3)
-    assert top_k_lib._search_shards._cache_size() == 1
+    assert top_k_sharded._search_shards._cache_size() == 1
   on_shards(whole_numbers(6, 0), whole_numbers(96, 2), k=4)
-  assert top_k_lib._search_shards._cache_size() == 2
+  assert top_k_sharded._search_shards._cache_size() == 2
 
 
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
@@ -80,7 +81,7 @@ def test_a_device_needs_memory_for_a_block_however_large_its_shard(dtype):
 
   def temporaries(per_device: int) -> int:
     num_rows = 8 * per_device
-    compiled = top_k_lib._search_shards.lower(
+    compiled = top_k_sharded._search_shards.lower(
       jax.ShapeDtypeStruct((16, 64), jnp.float32),
       jax.ShapeDtypeStruct((num_rows, 64), dtype, sharding=rows),
       k=10,

@@ -262,7 +262,10 @@ def _sha256(path: pathlib.Path) -> str:
 
 def _how_to_get(source: Source, folder: str | None, wanted_by: str) -> str:
   """Says which file is missing, where from it comes and where it goes."""
-  place = 'the folder of weights' if folder is None else errors.quoted(folder)
+  place = 'the folder that --weights names'
+  without = '; --image_encoder=none goes on without pictures'
+  if folder is not None:  # who names one wants pictures, and lines are short
+    place, without = errors.quoted(folder), ''
   about = ', '.join(
     part
     for part in (
@@ -277,5 +280,5 @@ def _how_to_get(source: Source, folder: str | None, wanted_by: str) -> str:
   how = ' or say --download' if source.sha256 else ''
   return (
     f'{wanted_by} needs {source.file}{about} in {place}: get {source.url} under'
-    f' that name{how}'
+    f' that name{how}{without}'
   )

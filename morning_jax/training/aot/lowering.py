@@ -18,7 +18,7 @@ import ml_collections
 from morning_jax.core import sharding
 from morning_jax.evaluation import encode as encode_lib
 from morning_jax.model import factory
-from morning_jax.recommend import top_k as top_k_lib
+from morning_jax.recommend import top_k_sharded
 from morning_jax.training import loss_fn
 from morning_jax.training import optimizer as optimizer_lib
 from morning_jax.training import step as step_lib
@@ -185,7 +185,7 @@ def lower_ranking(
   catalogue_MxD: Any = jax.ShapeDtypeStruct(
     (-(-sizes.influencers // axis) * axis, width), jnp.float32, sharding=rows
   )
-  return top_k_lib.lower_sharded(
+  return top_k_sharded.lower(
     brand_BxD,
     catalogue_MxD,
     k=min(K, sizes.influencers),

@@ -89,7 +89,17 @@ def test_what_is_missing_is_said_with_where_it_comes_from(tmp_path, download):
     'say --download',
   ):
     assert words in message
+  assert 'without pictures' not in message
   assert not os.listdir(tmp_path)
+
+
+def test_without_a_folder_both_ways_on_are_said():
+  with pytest.raises(weights.WeightsError) as caught:
+    load(weights.Source('known.pth', url='https://example.org/known.pth'))
+  message = str(caught.value)
+  assert 'in the folder that --weights names' in message
+  assert '--image_encoder=none goes on without pictures' in message
+  assert len(message) <= 300 and '\n' not in message
 
 
 @pytest.mark.parametrize(
