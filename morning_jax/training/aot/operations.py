@@ -39,6 +39,10 @@ _FREE = frozenset(
   }
 )
 _PARTIAL = ('gather', 'slice')
+_SLICES = frozenset({'dynamic-slice', 'gather', 'slice'})
+_CALLS = re.compile(r'calls=%([\w.\-]+)')
+_NAME = re.compile(r'%([\w.\-]+)')
+_NUMBER = re.compile(r' parameter\((\d+)\)')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +75,69 @@ def _elements(text: str) -> float:
   return float(math.prod(int(x) for x in found[2].split(',') if x))
 
 
+@dataclasses.dataclass(frozen=True)
+class _Computation:
+  """The lines of a computation.
+
+  Attributes:
+    lines: what `_LINE` found in each.
+    results: name -> what it says of the result.
+    parameters: names, by number.
+  """
+
+  lines: list[re.Match[str]]
+  results: dict[str, str]
+  parameters: dict[int, str]
+
+
+def _parse(lines: list[str]) -> _Computation:
+  found = [m for line in lines if (m := _LINE.match(line))]
+  return _Computation(
+    lines=found,
+    results={m['name']: m['result'] for m in found},
+    parameters={
+      int(number[1]): m['name']
+      for m in found
+      if (number := _NUMBER.search(m.string))
+    },
+  )
+
+
+def _read_of(
+  computations: dict[str, _Computation], name: str, number: int, size: int
+) -> int:
+  """Returns how many bytes a fused computation reads of a parameter.
+
+  Args:
+    computations: all, by name.
+    name: of the fused one.
+    number: of the parameter.
+    size: bytes of all of it.
+
+  Returns:
+    Those of the slices that are taken of it, or all of them where it is used
+    in another way.
+  """
+  computation = computations.get(name)
+  if computation is None or number not in computation.parameters:
+    return size
+  parameter, read = computation.parameters[number], 0
+  for match in computation.lines:
+    operands = _NAME.findall(match['operands'])
+    if parameter not in operands:
+      continue
+    kind, called = match['kind'], _CALLS.search(match.string)
+    if kind in _SLICES and operands.index(parameter) == 0:
+      read += sum(_sizes(match['result'], off_chip=False))
+    elif kind == 'fusion' and called:
+      for i, operand in enumerate(operands):
+        if operand == parameter:
+          read += _read_of(computations, called[1], i, size)
+    else:
+      return size
+  return min(read, size)
+
+
 def operations(text: str) -> Iterator[Operation]:
   """Lists the operations of a program.
 
@@ -81,27 +148,24 @@ def operations(text: str) -> Iterator[Operation]:
     Operations that move or compute something; products inside of a fused
     operation by themselves, without bytes.
   """
-  computations = hlo.by_computation(text)
-  times = hlo.times_of(computations)
+  by_computation = hlo.by_computation(text)
+  times = hlo.times_of(by_computation)
+  computations = {k: _parse(lines) for k, lines in by_computation.items()}
   fused = {
     name
     for match in _FUSED.finditer(text)
     for name in match.groups()
     if name is not None
   }
-  for computation, lines in computations.items():
-    found = [m for line in lines if (m := _LINE.match(line))]
-    results = {m['name']: m['result'] for m in found}
-    for match in found:
+  for computation, parsed in computations.items():
+    results = parsed.results
+    for match in parsed.lines:
       kind = match['kind']
       if kind in _FREE or kind.endswith('-done'):
         continue
       source = _SOURCE.search(match.string)
-      operands = [
-        results[name]
-        for name in re.findall(r'%([\w.\-]+)', match['operands'])
-        if name in results
-      ]
+      names = _NAME.findall(match['operands'])
+      operands = [results[name] for name in names if name in results]
       flops = 0.0
       if kind in ('dot', 'convolution') and len(operands) == 2:
         # [m, k] x [k, n] -> [m, n]: the product of all three is (m k n)^2.
@@ -113,8 +177,13 @@ def operations(text: str) -> Iterator[Operation]:
         whole = sum(_sizes(match['result'], off_chip=False))
         origin = f'{kind} {match["name"]} {source[1] if source else ""}'
         part = any(word in origin.rpartition('/')[2] for word in _PARTIAL)
-        read = (size for x in operands for size in _sizes(x, off_chip=True))
-        moved = made + sum(min(s, whole) if part else s for s in read)
+        called = _CALLS.search(match.string)
+        moved = made
+        for i, name in enumerate(names):
+          for size in _sizes(results.get(name, ''), off_chip=True):
+            if called and kind == 'fusion':
+              size = _read_of(computations, called[1], i, size)
+            moved += min(size, whole) if part else size
       if moved or flops:
         function = source[1].rpartition(')/')[2] if source else ''
         yield Operation(

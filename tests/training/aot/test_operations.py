@@ -13,6 +13,22 @@ TEXT = """HloModule step
 metadata={op_name="jit(step)/block/dot_general"}
 }
 
+%part.1 (p: f32[900,8], s: s32[]) -> f32[9,8] {
+  %p.1 = f32[900,8]{1,0} parameter(0)
+  %s.1 = s32[] parameter(1)
+  ROOT %slice.1 = f32[9,8]{1,0} dynamic-slice(%p.1, %s.1), \
+dynamic_slice_sizes={9,8}
+}
+
+%fused.3 (p: f32[900,8], q: f32[900,8], s: s32[]) -> f32[9,8] {
+  %q.3 = f32[900,8]{1,0} parameter(1)
+  %p.3 = f32[900,8]{1,0} parameter(0)
+  %s.3 = s32[] parameter(2)
+  %block.3 = f32[9,8]{1,0} fusion(%p.3, %s.3), kind=kLoop, calls=%part.1
+  %sum.3 = f32[900,8]{1,0} add(%q.3, %q.3)
+  ROOT %all.3 = f32[9,8]{1,0} custom(%block.3, %sum.3)
+}
+
 %condition.1 (t: s32[]) -> pred[] {
   %bound = s32[] constant(5)
 }
@@ -21,6 +37,10 @@ metadata={op_name="jit(step)/block/dot_general"}
   %x = bf16[4,8]{1,0} parameter(0)
   %y = bf16[8,16]{1,0:T(8,128)S(1)} parameter(1)
   %f = f32[4,16]{1,0:T(8,128)} fusion(%x, %y), kind=kOutput, calls=%fused.1
+  %c = f32[900,8]{1,0} parameter(2)
+  %d = f32[900,8]{1,0} parameter(3)
+  %n = s32[]{:S(6)} parameter(4)
+  %g = f32[9,8]{1,0:S(1)} fusion(%c, %d, %n), kind=kLoop, calls=%fused.3
 }
 
 ENTRY %main (table: f32[1000,4]) -> f32[4,4] {
@@ -41,4 +61,6 @@ def test_bytes_off_chip_and_products_in_loops():
   assert found['f (fusion)'].bytes == 5 * (4 * 8 * 2 + 4 * 16 * 4)
   # A gather reads what it yields, not the table.
   assert found['rows (table/gather)'].bytes == 2 * 10 * 4 * 4
-  assert len(found) == 3
+  # A fusion that slices one operand, and takes the other as a whole.
+  assert found['g (fusion)'].bytes == 5 * (9 * 8 * 4 + 900 * 8 * 4 + 4)
+  assert len(found) == 4
