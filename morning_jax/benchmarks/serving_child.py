@@ -44,6 +44,7 @@ def main(
     cache_bytes=cache_bytes,
   )
   _ = engine.catalogue.influencers.mean_D, engine.adviser.bands
+  engine.warm_up_scores()
   print(sock.getsockname()[1], flush=True)
   app = app_lib.create_app(engine, settings)
   server.make_server(app, settings).run(sockets=[sock])

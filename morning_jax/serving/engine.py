@@ -67,11 +67,16 @@ class Engine(directory.Directory):
     """Computes what all answers share, before the first of them."""
     brand = self.catalogue.account_at(accounts_lib.BRAND, 0)
     _ = self.adviser.bands, self.adviser.precedents
+    self.warm_up_scores()
     for side in (self.catalogue.brands, self.catalogue.influencers):
       _ = side.row_of
     ranking = self.rank(brand, 1, filters_lib.Filters(include_cooperating=True))
     self.explain(brand, ranking.found)
     self.ready = True
+
+  def warm_up_scores(self) -> None:
+    """Compiles what scores of brands are computed with."""
+    self._scores.warm_up()
 
   def passed(self, filters: filters_lib.Filters) -> filters_lib.Passed:
     """Returns who passes filters, whatever the brand."""

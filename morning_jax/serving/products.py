@@ -9,7 +9,7 @@ import jax
 from jax import numpy as jnp
 import numpy as np
 
-MOST = 8  # accounts of a product
+MOST = 16  # accounts of a product
 _LARGEST = 1 << 30  # bytes of a side that is held a second time
 
 
@@ -31,6 +31,14 @@ class Products:
       return None
     return jnp.asarray(self._vector_NxD)
 
+  def warm_up(self) -> None:
+    """Compiles the product for every number of accounts."""
+    vector_D = np.zeros(self._vector_NxD.shape[1], np.float32)
+    count = 1
+    while count <= MOST and self._on_device is not None:
+      self.of([vector_D] * count)
+      count *= 2
+
   def of(self, vectors: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Multiplies.
 
@@ -41,13 +49,20 @@ class Products:
       For each, float32 [N]. What several have at once may differ in its last
       bits from what each has alone.
     """
-    if len(vectors) == 1 or self._on_device is None:
+    if self._on_device is None:
       return [self._vector_NxD @ vector_D for vector_D in vectors]
-    few_KxD = np.zeros((MOST, self._vector_NxD.shape[1]), np.float32)
+    few_KxD = np.zeros(
+      (_padded(len(vectors)), self._vector_NxD.shape[1]), np.float32
+    )
     few_KxD[: len(vectors)] = vectors
     score_NxK = np.asarray(_product(self._on_device, few_KxD))
     # Copies: scores that are kept must not keep the others.
     return [score_NxK[:, i].copy() for i in range(len(vectors))]
+
+
+def _padded(count: int) -> int:
+  """Returns of how many accounts a program is that multiplies some."""
+  return 1 << (count - 1).bit_length()
 
 
 @jax.jit

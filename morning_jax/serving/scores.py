@@ -14,6 +14,7 @@ import threading
 
 import numpy as np
 
+from morning_jax.core import accounts as accounts_lib
 from morning_jax.recommend import catalogue as catalogue_lib
 from morning_jax.recommend import encoded
 from morning_jax.recommend import ordering
@@ -97,6 +98,10 @@ class ScoreCache:
     self._waiting: list[_Question] = []
     self._products: dict[int, products.Products] = {}
 
+  def warm_up(self) -> None:
+    """Compiles what brands are multiplied with."""
+    self._products_of(accounts_lib.BRAND).warm_up()
+
   def get(self, key: Hashable) -> Scores | None:
     """Returns kept scores; None where there are none."""
     with self._lock:
@@ -139,16 +144,19 @@ class ScoreCache:
       ]
       batch = [question, *others[: products.MOST - 1]]
       self._waiting = [q for q in self._waiting if q not in batch]
-    if role not in self._products:
-      side = self._catalogue.side(1 - role)
-      self._products[role] = products.Products(side.vector_NxD)
-    found = self._products[role].of([q.account.vector_D for q in batch])
+    found = self._products_of(role).of([q.account.vector_D for q in batch])
     for q, score_N in zip(batch, found, strict=True):
       q.scores = Scores(score_N)
       if q.account.row is not None:
         self._keep((role, q.account.row), q.scores)
     assert question.scores is not None
     return question.scores
+
+  def _products_of(self, role: int) -> products.Products:
+    if role not in self._products:
+      side = self._catalogue.side(1 - role)
+      self._products[role] = products.Products(side.vector_NxD)
+    return self._products[role]
 
   def _keep(self, key: Hashable, scores: Scores) -> None:
     with self._lock:

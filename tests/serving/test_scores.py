@@ -35,6 +35,7 @@ def test_who_waits_shares_the_next_product(catalogue, monkeypatch):
     return of(self, vectors)
 
   monkeypatch.setattr(products.Products, 'of', slow)
+  monkeypatch.setattr(products, 'MOST', 8)
   cache = scores_lib.ScoreCache(catalogue, 1 << 20)
   accounts = [catalogue.account_at(accounts_lib.BRAND, r) for r in range(12)]
   with futures.ThreadPoolExecutor(12) as pool:
