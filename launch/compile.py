@@ -56,7 +56,6 @@ _SIZES = {
     'influencers': 'Training influencers.',
     'positives': 'Training pairs.',
     'longest_list': 'Positives of the brand that has most.',
-    'longest_candidate_list': 'Brands of the influencer that has most.',
     'edges': 'Edges of the attribute graph, each counted once.',
     'most_attributes': 'Attributes of the account that has most.',
   }.items()

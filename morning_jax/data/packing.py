@@ -67,7 +67,11 @@ def pack(
         fingerprint=dataset_lib.fingerprint(dataset),
         file_bytes=file_bytes,
       )
-      _compare(dataset, draft, folder)
+      with writing.explained(folder, draft):
+        read = bundle.read_bundle(draft)
+        assert isinstance(read.features, bundle_features.StoredFeatures)
+        read.features.check()
+        writing.check_same(dataset, read, features=False)
       files.sync_tree(draft)
   except (OSError, RuntimeError) as e:
     reason = getattr(e, 'strerror', None) or ' '.join(str(e).split())
@@ -110,29 +114,3 @@ def _copy_fitted(dataset: accounts_lib.Dataset, draft: pathlib.Path) -> None:
   source = pathlib.Path(dataset.name) / FITTED
   if source.is_dir():
     shutil.copytree(source, draft / FITTED)
-
-
-def _compare(
-  dataset: accounts_lib.Dataset, draft: pathlib.Path, folder: pathlib.Path
-) -> None:
-  """Checks that what was written reads as what was meant.
-
-  Raises:
-    BundleError: it does not.
-  """
-  try:
-    read = bundle.read_bundle(draft)
-    assert isinstance(read.features, bundle_features.StoredFeatures)
-    read.features.check()
-    differs = writing.difference(dataset, read, features=False)
-  except errors.UserError as e:
-    problem = str(e).rpartition(f'{draft.name}{os.sep}')[2]
-    raise layout.BundleError(
-      errors.in_file(folder, f'not written: {problem}')
-    ) from None
-  if differs:
-    raise layout.BundleError(
-      errors.in_file(
-        folder, f'not written: {differs} would not be read back as they are'
-      )
-    )

@@ -36,7 +36,11 @@ _PROGRAMS = programs_lib.Kept(8)  # of several recipes
 
 
 def _padded_size(size: int) -> int:
-  """Rounds a size up, so that folds of about the same size share it."""
+  """Rounds rows up, so that folds share a program.
+
+  By a quarter at most, where `device_data.padded_size` may double: every one
+  of these rows is computed.
+  """
   step = 1 << max(size.bit_length() - 2, 0)
   return -(-size // step) * step
 
@@ -116,7 +120,7 @@ def train_and_score(
   inputs_of = step_inputs.make_step_inputs(
     recipe,
     plan,
-    capacity=_padded_size(plan.num_steps),
+    capacity=device_data.padded_size(plan.num_steps),
   )
   scored = []
   with jax.set_mesh(mesh):

@@ -182,18 +182,9 @@ def write_bundle(
   """
   folder = pathlib.Path(path)
   check_new(folder)
-  with files.new_folder(folder) as draft:
-    try:
-      writing.write_files(dataset, draft)
-      differs = writing.difference(dataset, read_bundle(draft))
-    except layout.BundleError as e:
-      problem = str(e).rpartition(f'{draft.name}{os.sep}')[2]
-      raise layout.BundleError(
-        errors.in_file(folder, f'not written: {problem}')
-      ) from None
-    if differs:
-      raise layout.BundleError(
-        errors.in_file(
-          folder, f'not written: {differs} would not be read back as they are'
-        )
-      )
+  with (
+    files.new_folder(folder) as draft,
+    writing.explained(folder, draft),
+  ):
+    writing.write_files(dataset, draft)
+    writing.check_same(dataset, read_bundle(draft))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+import contextlib
 import csv
 import io
+import os
 import pathlib
 from typing import BinaryIO
 
@@ -142,20 +144,56 @@ def digest_of_accounts(accounts: accounts_lib.Accounts) -> str:
   return files.digest('accounts', accounts.ids, accounts.roles)
 
 
-def difference(
+@contextlib.contextmanager
+def explained(folder: pathlib.Path, draft: pathlib.Path) -> Iterator[None]:
+  """Says of a problem with a draft that its folder is not written.
+
+  Args:
+    folder: what the draft was to become.
+    draft: where it was written, whose name nobody knows.
+
+  Raises:
+    BundleError: a `UserError` was raised inside.
+  """
+  try:
+    yield
+  except errors.UserError as e:
+    problem = str(e).rpartition(f'{draft.name}{os.sep}')[2]
+    raise layout.BundleError(
+      errors.in_file(folder, f'not written: {problem}')
+    ) from None
+
+
+def check_same(
   written: accounts_lib.Dataset,
   read: accounts_lib.Dataset,
   *,
   features: bool = True,
-) -> str:
-  """Returns what of a data set differs from what was read back, '' if nothing.
-
-  The names of the data sets and their notes are no part of a bundle.
+) -> None:
+  """Checks that a data set was read back as it was written.
 
   Args:
     written: what was written.
     read: what was read back.
     features: whether features and planted interests are compared too.
+
+  Raises:
+    BundleError: something differs.
+  """
+  differs = _difference(written, read, features=features)
+  if differs:
+    raise layout.BundleError(f'{differs} would not be read back as they are')
+
+
+def _difference(
+  written: accounts_lib.Dataset,
+  read: accounts_lib.Dataset,
+  *,
+  features: bool,
+) -> str:
+  """Returns what of a data set differs from what was read back, '' if nothing.
+
+  The names of the data sets and their notes are no part of a bundle.
   """
   pairs: dict[str, tuple[np.ndarray | None, np.ndarray | None]] = {
     name: (getattr(written.accounts, field), getattr(read.accounts, field))

@@ -41,7 +41,6 @@ class Sizes:
     influencers: training influencers.
     positives: training pairs.
     longest_list: positives of the brand that has most.
-    longest_candidate_list: brands of the influencer that has most.
     edges: of the attribute graph, each counted once.
     most_attributes: attributes of the account that has most.
     features: feature -> size; of the attribute list, how many attributes.
@@ -51,7 +50,6 @@ class Sizes:
   influencers: int = 3748
   positives: int = 3960
   longest_list: int = 64
-  longest_candidate_list: int = 64
   edges: int = 17_590
   most_attributes: int = 16
   features: Mapping[str, int] = dataclasses.field(
@@ -213,7 +211,8 @@ def of_training(
   )
   most_candidates = device_data.padded_size(sizes.influencers)
   by_candidate = None
-  if mesh.size == 1 and sizes.longest_candidate_list < sizes.longest_list:
+  # As of pairs that are spread evenly: the more lists, the shorter they are.
+  if mesh.size == 1 and sizes.brands < sizes.influencers:
     by_candidate = negative_sampling.CandidateLists(
       start=integers(most_candidates + 1), brand_P=positives
     )

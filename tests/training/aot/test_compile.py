@@ -156,7 +156,6 @@ def test_shapes_are_those_of_training(encoder, tmp_path):
     influencers=len(split.candidate_row_M),
     positives=len(split.brand_P),
     longest_list=int(np.bincount(split.brand_P).max()),
-    longest_candidate_list=int(np.bincount(split.candidate_P).max()),
     edges=graph.num_edges,
     most_attributes=int(np.bincount(lists.holder).max()),
     features=_features(run.spec),
