@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import dataclasses
 import functools
 import json
+import math
 from typing import Any
 
 import pydantic_core
@@ -81,14 +82,11 @@ def short_recommendations(
     return [_short(engine, brand, x) for x in found]
 
   texts = engine.entries.of(brand.row, order.rows, make)
-  about = as_json(_about(engine, brand, order.passed, order.total))
+  about = pydantic_core.to_json(
+    _about(engine, brand, order.passed, order.total)
+  )
   ranked = [b'{"rank":%d,%b' % (i, t[1:]) for i, t in enumerate(texts, start=1)]
   return b'%b,"recommendations":[%b]}' % (about[:-1], b','.join(ranked))
-
-
-def as_json(value: Any) -> bytes:
-  """Returns JSON; what is no number is null."""
-  return pydantic_core.to_json(value, inf_nan_mode='null')
 
 
 def _about(
@@ -137,11 +135,17 @@ def _short(
   brand: catalogue_lib.Account,
   found: recommend_lib.Recommendation,
 ) -> bytes:
-  """Returns what is said of an influencer, whatever its rank, as JSON."""
+  """Returns what is said of an influencer, whatever its rank, as JSON.
+
+  Raises:
+    ValueError: a part of the score is not finite, and so no JSON.
+  """
   catalogue = engine.catalogue
+  if not math.isfinite(found.score - found.typical):
+    raise ValueError(f'the score of {found.account_id} is {found.score}')
   row = int(catalogue.influencers.account_row_N[found.row])
   band = engine.adviser.bands.of(brand, found.place, found.lacks)
-  return as_json(
+  return pydantic_core.to_json(
     {
       'place': found.place,
       'influencer_id': found.account_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import json
 from typing import Annotated, Any, TypeVar
 
 import anyio
@@ -74,10 +75,10 @@ async def in_thread(call: Callable[[], Value]) -> Value:
 
 def json_answer(value: Any) -> responses.Response:
   """Returns JSON; no shape is checked again."""
-  return _of_text(answers.as_json(value))
+  return _of_text(json.dumps(value, allow_nan=False, separators=(',', ':')))
 
 
-def _of_text(text: bytes) -> responses.Response:
+def _of_text(text: str | bytes) -> responses.Response:
   return responses.Response(text, media_type='application/json')
 
 
@@ -115,9 +116,9 @@ def router(
 
     if asked.reasons:
       return json_answer(await in_thread(explain))
-    scores = engine.known_scores(brand)
-    if scores is None:
-      scores = await in_thread(lambda: engine.scores(brand))
+    scores = engine.known_scores(brand) or await in_thread(
+      lambda: engine.scores(brand)
+    )
     # Besides the product, faster than a thread would start.
     order = engine.order(brand, asked.k, filters, scores=scores)
     return _of_text(answers.short_recommendations(engine, brand, order))

@@ -1,10 +1,12 @@
 """Texts of pairs: made once, bounded, the same whatever is asked beside."""
 
+import dataclasses
 import json
 
 import pytest
 
 from morning_jax.serving import entries as entries_lib
+from morning_jax.serving import parts
 from morning_jax.serving import settings as settings_lib
 from tests.serving import clients
 
@@ -93,3 +95,20 @@ def test_text_is_the_json_of_all_that_reasons_stand_beside(engine, brand):
     shared = less.keys() & more.keys()
     assert {'rank', 'influencer_id', 'score', 'parts'} <= shared
     assert {k: less[k] for k in shared} == {k: more[k] for k in shared}
+
+
+def test_a_score_that_is_not_finite_is_no_answer(engine, brand, monkeypatch):
+  describe = parts.describe
+
+  def broken(*args):
+    return [
+      dataclasses.replace(found, score=float('nan'))
+      for found in describe(*args)
+    ]
+
+  monkeypatch.setattr(parts, 'describe', broken)
+  monkeypatch.setattr(engine, 'entries', entries_lib.Entries(0))
+  ask = clients.client(engine, settings_lib.Settings(answer_bytes=0))
+  answer = ask.get(f'{API}/recommendations', params={'brand': brand})
+  assert answer.status_code == 500
+  assert answer.json()['error']['code'] == 'internal'
