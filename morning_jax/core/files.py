@@ -224,11 +224,11 @@ def remove_abandoned(folder: Path) -> None:
   """
   for draft in pathlib.Path(folder).glob(f'.*{_DRAFT}'):
     # .<name>.<machine>.<process>.<random>.draft
-    beginning, process, *_ = draft.name.rsplit('.', 3)
-    if not beginning.endswith(f'.{socket.gethostname()[:60]}'):
+    parts = draft.name.split('.')
+    if parts[-4:-3] != [_machine()]:
       continue
     try:
-      os.kill(int(process), 0)
+      os.kill(int(parts[-3]), 0)
     except ProcessLookupError:
       if draft.is_dir():
         shutil.rmtree(draft, ignore_errors=True)
@@ -246,7 +246,12 @@ checksum = digests.checksum
 def _draft_prefix(path: pathlib.Path) -> str:
   """Names a draft after its file, and after this machine and process."""
   # 255 bytes are the limit, four a character at most.
-  return f'.{path.name[:40]}.{socket.gethostname()[:60]}.{os.getpid()}.'
+  return f'.{path.name[:40]}.{_machine()}.{os.getpid()}.'
+
+
+def _machine() -> str:
+  """The name of this machine, as one part of a draft's name."""
+  return socket.gethostname()[:60].replace('.', '_')
 
 
 def _write_all(file: BinaryIO, content: bytes) -> None:

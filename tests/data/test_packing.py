@@ -1,5 +1,6 @@
 """A bundle of records is the bundle of arrays, in all that reads it."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -11,11 +12,15 @@ import pytest
 
 from morning_jax.core import errors
 from morning_jax.core import feature_rows
+from morning_jax.core import files
 from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import packing
 from morning_jax.data import preprocessing
 from morning_jax.data import transforms
 from morning_jax.data.bundle import bundle
+from morning_jax.data.bundle import writing
+from morning_jax.data.records import bundle_features
+from morning_jax.data.records import row_files
 from tests import runs
 
 FILE_BYTES = 200_000  # of a file: three files
@@ -71,6 +76,7 @@ def test_rows_are_those_of_the_arrays(both):
       records.features.present(feature), ~np.isnan(array[:, 0])
     )
   np.testing.assert_array_equal(records.planted[:], arrays.planted)
+  assert bundle_features.PLANTED not in records.features  # it is no feature
 
 
 def test_several_features_come_with_one_read(both):
@@ -241,6 +247,27 @@ def _changed_index(folder, other):
   (folder / 'records.json').write_text(json.dumps(stored))
 
 
+def _rewritten_index(folder, **changes):
+  """Changes the index, with a checksum that is right."""
+  content = json.loads((folder / 'records.json').read_text())['content']
+  content |= changes
+  files.write_json(
+    folder / 'records.json',
+    {'content': content, 'crc32': files.checksum(content)},
+  )
+
+
+def _of_a_later_version(folder, other):
+  _rewritten_index(folder, format_version=99)
+
+
+def _other_present(folder, other):
+  path = folder / 'present.bin'
+  content = bytearray(path.read_bytes())
+  content[0] ^= 1
+  path.write_bytes(content)
+
+
 def _array_beside(folder, other):
   np.save(folder / 'content_text.npy', np.zeros((2, 2), np.float32))
 
@@ -279,6 +306,8 @@ def other_records(places, tmp_path_factory):
     (_no_present, 'present.bin'),
     (_cut_index, 'records.json: is damaged'),
     (_changed_index, 'fails its checksum'),
+    (_of_a_later_version, 'format 99 is not known'),
+    (_other_present, 'fails its digest'),
     (_array_beside, 'not both'),
     (_accounts_in_another_order, 'names other accounts'),
   ],
@@ -302,6 +331,81 @@ def test_a_record_that_changed_in_the_middle_is_found(copy):
     dataset.features.read(['content_image'], slice(None))
   with pytest.raises(errors.UserError, match='is damaged'):
     packing.check(copy)
+
+
+def test_rows_that_were_exchanged_in_the_middle_are_found(copy, tmp_path):
+  """A whole file of valid records, whose first and last are right."""
+  layout = bundle.read_bundle(copy).features._files.layout
+  index = json.loads((copy / 'records.json').read_text())['content']
+  rows = bundle.read_bundle(copy).features._files.read(
+    np.arange(index['files'][0]['rows'])
+  )
+  order = np.arange(len(rows))
+  order[[1, 2]] = order[[2, 1]]
+  row_files.write(tmp_path, 'features', [rows[order]], layout)
+  shutil.copy(shard(tmp_path, 0), shard(copy, 0))
+  _rewritten_index(
+    copy,
+    files=[
+      {**index['files'][0], 'bytes': shard(copy, 0).stat().st_size},
+      *index['files'][1:],
+    ],
+  )
+  bundle.read_bundle(copy)
+  with pytest.raises(errors.UserError, match='holds other rows'):
+    packing.check(copy)
+
+
+def test_files_have_as_many_rows_as_fit(places):
+  content = json.loads((places[1] / 'records.json').read_text())['content']
+  size = bundle.read_bundle(places[1]).features.row_bytes
+  *full, last = [entry['rows'] for entry in content['files']]
+  assert set(full) == {FILE_BYTES // size} and 0 < last <= full[0]
+
+
+def test_what_preparation_learned_moves_along(places, tmp_path):
+  shutil.copytree(places[0], tmp_path / 'arrays')
+  (tmp_path / 'arrays' / packing.FITTED).mkdir()
+  (tmp_path / 'arrays' / packing.FITTED / 'topics.json').write_text('{}')
+  packing.pack(bundle.read_bundle(tmp_path / 'arrays'), tmp_path / 'records')
+  moved = tmp_path / 'records' / packing.FITTED / 'topics.json'
+  assert moved.read_text() == '{}'
+
+
+def _other_tables(dataset, draft):
+  accounts = dataclasses.replace(
+    dataset.accounts, splits=np.full(len(dataset.accounts), 'train')
+  )
+  write_tables(dataclasses.replace(dataset, accounts=accounts), draft)
+
+
+write_tables = writing.write_tables
+
+
+def test_what_would_be_read_back_otherwise_is_not_written(
+  both, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(writing, 'write_tables', _other_tables)
+  with pytest.raises(errors.UserError, match='not written: splits would not'):
+    packing.pack(both[0], tmp_path / 'records')
+  assert not list(tmp_path.iterdir())
+
+
+def test_records_that_are_damaged_as_they_are_written_are_not_kept(
+  both, tmp_path, monkeypatch
+):
+  write = bundle_features.write
+
+  def damaged(folder, *args, **kwargs):
+    write(folder, *args, **kwargs)
+    content = bytearray(shard(folder, 0).read_bytes())
+    content[len(content) // 2] ^= 1
+    shard(folder, 0).write_bytes(content)
+
+  monkeypatch.setattr(bundle_features, 'write', damaged)
+  with pytest.raises(errors.UserError, match=r'not written: .*is damaged'):
+    packing.pack(both[0], tmp_path / 'records')
+  assert not list(tmp_path.iterdir())
 
 
 def test_only_records_are_checked(places):
