@@ -98,6 +98,10 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
   c.model.attribute.heads = 4  # of 'gat'
   c.model.attribute.edge_dropout = 0.1
   c.model.co_attention = 'none'  # 'paper', 'release' or 'none'
+  # Of 'residual': 'learned' or 'random' make representations of modalities that
+  # are wider than `projection_width` as narrow as that (docs/scaling.md).
+  c.model.projection = 'none'
+  c.model.projection_width = 256
   # Of 'residual', as are the next three. An output of 0.02 beside an input of
   # length 1: training starts from plain similarity. Cosines times 10 are the
   # softmax's logits at the start. All were chosen on folds of the real data.

@@ -76,10 +76,26 @@ def _residual_encoders(
       output_scale=config.output_scale,
       initial_weight=config.initial_weight,
       hidden_dropout=config.hidden_dropout,
+      projection=config.projection,
+      projection_width=config.projection_width,
       dtype=jnp.dtype(config.dtype),
     )
     for modality, widths in _widths(config).items()
   }
+
+
+def _residual_width(
+  config: ml_collections.ConfigDict, widths: tuple[int, ...], size: int
+) -> int:
+  kept = residual.input_width(size, config.projection, config.projection_width)
+  return max(kept, widths[-1])
+
+
+def _last_width(
+  config: ml_collections.ConfigDict, widths: tuple[int, ...], size: int
+) -> int:
+  del config, size
+  return widths[-1]
 
 
 def _paper_encoders(
@@ -118,19 +134,22 @@ class EncoderFamily:
       (Hadamard, eq. 7-12) or 'concatenate'.
     normalize: whether an account's mean over the attribute graph is scaled to
       unit length before it is encoded.
-    keeps_input: whether D is never less than F.
+    width: takes the `model` part of the configuration, the sizes of a
+      modality's layers, and F; returns D.
   """
 
   make: Callable[[ml_collections.ConfigDict], dict[str, MakeModule]]
   combine: str
   normalize: bool = False
-  keeps_input: bool = False
+  width: Callable[[ml_collections.ConfigDict, tuple[int, ...], int], int] = (
+    _last_width
+  )
 
 
 # By what `config.model.encoder` may say.
 ENCODERS: dict[str, EncoderFamily] = {
   'residual': EncoderFamily(
-    _residual_encoders, 'concatenate', normalize=True, keeps_input=True
+    _residual_encoders, 'concatenate', normalize=True, width=_residual_width
   ),
   'paper': EncoderFamily(_paper_encoders, 'product'),
 }
@@ -220,9 +239,9 @@ def modality_slices(
       continue
     place, start = {}, 0
     for modality, feature in features.items():
-      width = widths[modality][-1]
-      if family.keeps_input:
-        width = max(width, spec.feature_sizes[feature])
+      width = family.width(
+        config, widths[modality], spec.feature_sizes[feature]
+      )
       place[modality] = slice(start, start + width)
       start += width
     found[perspective] = place

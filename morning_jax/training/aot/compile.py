@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import pathlib
+import tempfile
 from typing import Any
 
 import jax
@@ -21,7 +23,6 @@ from jax import numpy as jnp
 from jax.sharding import Mesh
 import ml_collections
 
-from morning_jax.core import errors
 from morning_jax.core import sharding
 from morning_jax.losses import sharded
 from morning_jax.training import config_check
@@ -45,23 +46,18 @@ def _costs(compiled: jax.stages.Compiled) -> tuple[float, float]:
   return float(costs['flops']), float(costs['bytes accessed'])
 
 
-def _text(compiled: jax.stages.Compiled, topology: str) -> str:
-  """Returns the compiled program as text.
+def _compile(lowered: jax.stages.Lowered) -> tuple[jax.stages.Compiled, str]:
+  """Compiles a program, and returns its text too.
 
-  Raises:
-    UserError: JAX can't read what the compiler of that chip made (seen with
-      JAX 0.10 and slices of v5p and v6e, whose asynchronous operations have
-      more operands than it knows); the line has the figures that need no text.
+  The text is what the compiler writes of its own work: JAX 0.10 can't read
+  what libtpu makes for slices of v5p and v6e, whose asynchronous operations
+  have more operands than it knows.
   """
-  try:
-    return compiled.as_text() or ''
-  except jax.errors.JaxRuntimeError as e:
-    flops, moved = _costs(compiled)
-    raise errors.UserError(
-      f"{topology}: JAX can't read the compiled program, which tells what is"
-      f' sent ({errors.quoted(str(e).splitlines()[0])}); of a device and step:'
-      f' {flops:.3e} FLOP, at most {moved / (1 << 30):.2f} GiB read and written'
-    ) from None
+  with tempfile.TemporaryDirectory() as folder:
+    options = {'xla_dump_to': folder, 'xla_dump_hlo_as_text': True}
+    compiled = lowered.compile(compiler_options=options)
+    (text,) = pathlib.Path(folder).glob('*.after_optimizations.txt')
+    return compiled, text.read_text(encoding='utf-8')
 
 
 def _costliest(
@@ -157,7 +153,7 @@ def compile_step(
     operations=[],
   )
   try:
-    compiled = _LOWER[job](config, sizes, mesh).compile()
+    compiled, text = _compile(_LOWER[job](config, sizes, mesh))
   except jax.errors.JaxRuntimeError as e:
     if 'RESOURCE_EXHAUSTED' not in str(e):
       raise
@@ -183,7 +179,6 @@ def compile_step(
     'temporaries': analysis.temp_size_in_bytes,
     'program': analysis.generated_code_size_in_bytes,
   }
-  text = _text(compiled, topology)
   operations = list(operations_lib.operations(text))
   off_chip = sum(o.bytes for o in operations)
   if job == 'ranking':

@@ -92,26 +92,6 @@ def test_without_the_compiler_it_says_what_to_install(monkeypatch):
     topology.describe('v5e:4x4')
 
 
-class _Unreadable:
-  """What XLA compiled for a chip whose operations JAX does not know."""
-
-  def as_text(self):
-    raise jax.errors.JaxRuntimeError('INTERNAL: async-update has 3\nand more')
-
-  def cost_analysis(self):
-    return {'flops': 2e9, 'bytes accessed': float(3 << 30)}
-
-
-def test_a_program_that_jax_can_not_read_ends_in_one_line():
-  with pytest.raises(errors.UserError) as e:
-    compile_lib._text(_Unreadable(), 'v5p:4x4x4')
-  assert str(e.value) == (
-    "v5p:4x4x4: JAX can't read the compiled program, which tells what is sent"
-    " ('INTERNAL: async-update has 3'); of a device and step: 2.000e+09 FLOP,"
-    ' at most 3.00 GiB read and written'
-  )
-
-
 def small_config(batch_size=128):
   c = config_lib.get_config('smoke')
   c.train.batch_size = batch_size
