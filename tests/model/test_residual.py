@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 from jax import numpy as jnp
 import numpy as np
+import pytest
 
 from morning_jax.model import residual
 
@@ -82,3 +83,64 @@ def test_dropout_changes_the_correction_alone():
   np.testing.assert_array_equal(
     encode(jax.random.key(0)), encode(jax.random.key(1))
   )
+
+
+PROJECTED = {**OPTIONS, 'widths': (4, 3), 'projection_width': 3}
+
+
+@pytest.mark.parametrize('kind', ['learned', 'random'])
+def test_a_projection_by_hand(kind):
+  x = features(8)
+  module = residual.ResidualEncoder(**PROJECTED, projection=kind)
+  rng = np.random.default_rng(1)
+  params = jax.tree.map(lambda p: rng.normal(size=p.shape), init(module, x))
+  assert params['projection'].shape == (8, 3)
+  found = module.apply({'params': params}, x, np.ones(6, bool))
+  hidden = x @ params['dense0']['kernel'] + params['dense0']['bias']
+  hidden = np.where(hidden > 0, hidden, 0.01 * hidden)
+  y = hidden @ params['dense1']['kernel'] + params['dense1']['bias']
+  y += (x * np.exp(params['gain'])) @ params['projection']
+  y /= np.linalg.norm(y, axis=1, keepdims=True)
+  want = np.exp(params['log_weight'] / 2) * y
+  np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-5)
+
+
+def test_only_inputs_that_are_wider_are_projected():
+  module = residual.ResidualEncoder(**PROJECTED, projection='learned')
+  assert 'projection' in init(module, features(4))
+  for size in (2, 3):
+    assert 'projection' not in init(module, features(size))
+  none = residual.ResidualEncoder(**PROJECTED)
+  assert 'projection' not in init(none, features(4))
+
+
+def test_a_drawn_projection_stays_and_a_learned_one_moves():
+  x = features(8)
+
+  def gradient(kind):
+    module = residual.ResidualEncoder(**PROJECTED, projection=kind)
+    params = init(module, x)
+
+    def loss(params):
+      encoded = module.apply({'params': params}, x, np.ones(6, bool))
+      return jnp.sum(jnp.square(encoded - 1.0))
+
+    return jax.grad(loss)(params)
+
+  assert not np.any(gradient('random')['projection'])
+  assert np.any(gradient('random')['gain'])  # behind it
+  assert np.any(gradient('learned')['projection'])
+
+
+def test_a_projection_keeps_similarities():
+  x = features(400)
+  options = {**OPTIONS, 'widths': (4, 3), 'projection_width': 200}
+  module = residual.ResidualEncoder(**options, projection='random')
+  params = init(module, x)
+  found = np.asarray(module.apply({'params': params}, x, np.ones(6, bool)))
+  assert found.shape == (6, 200)
+  lengths = np.linalg.norm(x @ params['projection'], axis=1)
+  np.testing.assert_allclose(lengths, 1.0, atol=4 * 0.05)
+  # Standard deviation of an inner product of unit vectors: about 200 ** -0.5,
+  # less what the half of the directions that is left knows.
+  np.testing.assert_allclose(found @ found.T, 9.0 * x @ x.T, atol=9 * 4 * 0.06)

@@ -42,6 +42,14 @@ _NARROW = {
 }
 RECIPES: dict[str, dict[str, Any]] = {
   'default': {'model__attribute__encoder': 'embedding'},
+  'projected': {
+    'model__attribute__encoder': 'embedding',
+    'model__projection': 'learned',
+    'model__projection_width': 10,
+    'model__image_widths': (12, 8),
+    'model__text_widths': (12, 8),
+    'model__attribute_widths': (12, 8),
+  },
   'lookup': {'model__attribute__encoder': 'lookup'},
   'paper': {
     **_PAPER,

@@ -54,6 +54,8 @@ def test_numbers_out_of_range(fields, message):
     ({'model__perspectives': ('contnt',)}, 'did you mean content'),
     ({'model__modalities': ('txt',)}, 'did you mean text'),
     ({'model__encoder': 'resid'}, 'did you mean residual'),
+    ({'model__projection': 'drawn'}, 'is none of none, learned, random'),
+    ({'model__projection_width': 0}, 'projection_width=0 must be at least 1'),
     ({'model__co_attention': 'papr'}, 'did you mean paper'),
     ({'model__hidden_dropout': 1.0}, r'hidden_dropout=1.0 is not in \[0, 1\)'),
     ({'model__attribute__encoder': 'gnc'}, 'did you mean gcn'),

@@ -22,10 +22,13 @@ _LINE = re.compile(
 _ARRAY = re.compile(r'\b([a-z]+\d+|pred)\[([\d,]*)\](\{[^}]*\})?')
 _SOURCE = re.compile(r'op_name="([^"]*)"')
 _FUSED = re.compile(r' fusion\(.*calls=%([\w.\-]+)|to_apply=%([\w.\-]+)')
-# These move nothing of their own, or take a part of an operand alone.
+# These move nothing of their own; what asynchronous ones start is counted in
+# the computation that they call.
 _FREE = frozenset(
   {
     'after-all',
+    'async-start',
+    'async-update',
     'bitcast',
     'call',
     'conditional',
@@ -40,6 +43,9 @@ _FREE = frozenset(
 )
 _PARTIAL = ('gather', 'slice')
 _SLICES = frozenset({'dynamic-slice', 'gather', 'slice'})
+_ASYNCHRONOUS = re.compile(
+  r'%(?P<name>[\w.\-]+) = .* async-start\(.*calls=%(?P<called>[\w.\-]+).*'
+)
 _CALLS = re.compile(r'calls=%([\w.\-]+)')
 _NAME = re.compile(r'%([\w.\-]+)')
 _NUMBER = re.compile(r' parameter\((\d+)\)')
@@ -157,13 +163,16 @@ def operations(text: str) -> Iterator[Operation]:
     for name in match.groups()
     if name is not None
   }
+  started = {m['called']: m for m in _ASYNCHRONOUS.finditer(text)}
   for computation, parsed in computations.items():
     results = parsed.results
     for match in parsed.lines:
       kind = match['kind']
       if kind in _FREE or kind.endswith('-done'):
         continue
-      source = _SOURCE.search(match.string)
+      # What is started has no name of its own on TPUs.
+      named = started.get(computation, match)
+      source = _SOURCE.search(named.string if named is match else named[0])
       names = _NAME.findall(match['operands'])
       operands = [results[name] for name in names if name in results]
       flops = 0.0
@@ -175,11 +184,13 @@ def operations(text: str) -> Iterator[Operation]:
       if computation not in fused:
         made = sum(_sizes(match['result'], off_chip=True))
         whole = sum(_sizes(match['result'], off_chip=False))
-        origin = f'{kind} {match["name"]} {source[1] if source else ""}'
+        origin = f'{kind} {named["name"]} {source[1] if source else ""}'
         part = any(word in origin.rpartition('/')[2] for word in _PARTIAL)
         called = _CALLS.search(match.string)
         moved = made
-        for i, name in enumerate(names):
+        # Of these the result names the operands too.
+        again = kind.endswith('-start') and kind != 'all-reduce-start'
+        for i, name in enumerate(names if not again else ()):
           for size in _sizes(results.get(name, ''), off_chip=True):
             if called and kind == 'fusion':
               size = _read_of(computations, called[1], i, size)
@@ -187,7 +198,7 @@ def operations(text: str) -> Iterator[Operation]:
       if moved or flops:
         function = source[1].rpartition(')/')[2] if source else ''
         yield Operation(
-          name=f'{match["name"]} ({function or kind})',
+          name=f'{named["name"]} ({function or kind})',
           bytes=float(moved * times[computation]),
           flops=flops * times[computation],
         )

@@ -43,9 +43,22 @@ dynamic_slice_sizes={9,8}
   %g = f32[9,8]{1,0:S(1)} fusion(%c, %d, %n), kind=kLoop, calls=%fused.3
 }
 
+%apart.1 (table: f32[1000,4]) -> f32[20,4] {
+  %apart.table = f32[1000,4]{1,0} parameter(0)
+  ROOT %custom = f32[20,4]{1,0} custom-call(%apart.table)
+}
+
 ENTRY %main (table: f32[1000,4]) -> f32[4,4] {
   %table = f32[1000,4]{1,0} parameter(0)
   %w = f32[4,16] while(%t), condition=%condition.1, body=%body.1
+  %far = (f32[1000,4]{1,0:S(1)}, f32[1000,4]{1,0}, u32[]{:S(2)}) \
+copy-start(%table)
+  %near = f32[1000,4]{1,0:S(1)} copy-done(%far)
+  %begun = ((), (), s32[9]) async-start(), calls=%apart.1, \
+metadata={op_name="jit(step)/lookup/gather"}
+  %goes = ((f32[1000,4]{1,0}), f32[20,4]{1,0}, s32[9]) \
+async-update(%begun, %table)
+  %ends = f32[20,4]{1,0} async-done(%goes)
   ROOT %rows = f32[10,4]{1,0} fusion(%table), kind=kCustom, calls=%fused.2, \
 metadata={op_name="jit(step)/table/gather"}
 }
@@ -63,4 +76,8 @@ def test_bytes_off_chip_and_products_in_loops():
   assert found['rows (table/gather)'].bytes == 2 * 10 * 4 * 4
   # A fusion that slices one operand, and takes the other as a whole.
   assert found['g (fusion)'].bytes == 5 * (9 * 8 * 4 + 900 * 8 * 4 + 4)
-  assert len(found) == 4
+  # A copy onto the chip reads its operand once.
+  assert found['far (copy-start)'].bytes == 1000 * 4 * 4 + 4
+  # What is started elsewhere counts there, by the name of its start.
+  assert found['begun (lookup/gather)'].bytes == 2 * 20 * 4 * 4
+  assert len(found) == 6
