@@ -1,4 +1,4 @@
-r"""Compiles a step of a job for a TPU topology that is not attached.
+r"""Compiles a step of a job for TPUs or GPUs that are not attached.
 
 Examples:
   python -m launch.compile --topology=v5e:4x4
@@ -8,10 +8,11 @@ Examples:
     --sweep=batch_size:256,1024,4096
   python -m launch.compile --topology=v5e:4x4 --job=ranking \
     --influencers=1000000 --json=figures.json
+  python -m launch.compile --topology=h100:8 --config=configs/morning.py:pod
 
-Needs the compiler, `pip install 'morning_jax[tpu]'`, and no data: the flags say
-how large it would be, and which features it would have. Exit code 1 if a step
-does not fit into a device's memory.
+Needs the compiler, `pip install 'morning_jax[tpu]'` or `[gpu]`, and no data:
+the flags say how large it would be, and which features it would have. Exit code
+1 if a step does not fit into a device's memory.
 """
 
 from __future__ import annotations
@@ -33,13 +34,15 @@ from morning_jax.training.aot import figures
 from morning_jax.training.aot import input_shapes
 from morning_jax.training.aot import lowering
 from morning_jax.training.aot import report as report_lib
+from morning_jax.training.aot import topology as topology_lib
 
 _DEFAULT = input_shapes.Sizes()
 _CONFIG = command_line.define_config()
 _TOPOLOGY = flags.DEFINE_string(
   'topology',
   None,
-  'Chip and shape: v4, v5e, v5p or v6e. Example: --topology=v5e:4x4',
+  'Chip and shape: v4, v5e, v5p or v6e; or h100 and how many of a host.'
+  ' Example: --topology=v5e:4x4',
   required=True,
 )
 _MOST = 2**31 - 1  # rows are 32-bit integers on devices
@@ -127,6 +130,7 @@ def _write(reports: list[figures.Report]) -> None:
 def main(argv: list[str]) -> int:
   """Prints what a step needs; returns 1 where it does not fit."""
   del argv
+  topology_lib.prepare(_TOPOLOGY.value)
   command_line.check_output_files(json=_JSON.value)
   jax.config.update('jax_platforms', 'cpu')  # compiles only
   # Programs for devices that are not there can't be read back.

@@ -5,10 +5,14 @@ import pathlib
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-# Before JAX starts: multi-device tests run on simulated devices.
+# Before JAX starts: multi-device tests run on simulated devices. Most of what
+# the tests take is compiling: LLVM's optimizations would be 40 % of it. Whoever
+# sets XLA_FLAGS tests with them: XLA_FLAGS=--xla_backend_optimization_level=3.
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['XLA_FLAGS'] = (
-  os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
+  '--xla_backend_optimization_level=0 '
+  + os.environ.get('XLA_FLAGS', '')
+  + ' --xla_force_host_platform_device_count=8'
 )
 # Many tests compile the same programs, also in processes of their own.
 os.environ['JAX_COMPILATION_CACHE_DIR'] = str(_ROOT / '.pytest_cache' / 'jax')

@@ -126,7 +126,9 @@ def environment(devices: int = 1) -> dict[str, str]:
   return {
     **os.environ,
     'JAX_PLATFORMS': 'cpu',
-    'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
+    'XLA_FLAGS': re.sub(
+      r'(device_count)=\d+', rf'\1={devices}', os.environ['XLA_FLAGS']
+    ),
   }
 
 
@@ -137,9 +139,13 @@ def error_lines(stderr: str) -> list[str]:
 
 
 def slow_but(fast: Collection[Any], names: Iterable[Any]) -> list[Any]:
-  """Parameters of a test, all slow but some: starting processes takes time."""
+  """Parameters of a test, all slow but some; tuples are several parameters."""
   return [
-    name if name in fast else pytest.param(name, marks=pytest.mark.slow)
+    name
+    if name in fast
+    else pytest.param(
+      *(name if isinstance(name, tuple) else (name,)), marks=pytest.mark.slow
+    )
     for name in names
   ]
 

@@ -75,7 +75,7 @@ def test_convolution_of_four_nodes_by_hand():
   x[:4, 0] = [1, 2, 3, 4]
   layer = model_lib.GraphConvolution(width=1)
   params = {'params': {'kernel': np.ones((1, 1)), 'bias': np.zeros(1)}}
-  y = layer.apply(params, x, graph)[:4, 0]
+  y = jax.jit(layer.apply)(params, x, graph)[:4, 0]
   expected = [
     1 / 6 + 2 / 24**0.5 + 4 * 3 / 45**0.5,
     2 / 4 + 1 / 24**0.5 + 2 * 3 / 30**0.5,
@@ -117,7 +117,7 @@ def test_attention_of_four_nodes_by_hand():
   layer = model_lib.GraphAttention(width=4, num_heads=2, self_weight=2.5)
   padded = np.zeros((8, 3))
   padded[:4] = x
-  y = layer.apply(
+  y = jax.jit(layer.apply)(
     {'params': jax.tree.map(jnp.float32, params)},
     jnp.float32(padded),
     graph.to_jraph(multiple=8),
@@ -328,7 +328,7 @@ def test_edge_dropout_drops_in_training_only_and_keeps_the_expectation(kind):
   def run(key):
     return encoder.apply(params, graph, held, train=True, rngs={'dropout': key})
 
-  full = encoder.apply(params, graph, held)
+  full = jax.jit(encoder.apply)(params, graph, held)
   dropped = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(0), 4000))
   assert np.abs(dropped[0] - full).max() > 1e-3
   np.testing.assert_allclose(dropped.mean(0), full, atol=0.03)
@@ -347,7 +347,7 @@ def test_bfloat16_is_close_and_parameters_stay_float32(kind):
   params = _init(wide, graph, held)
   drawn = model_lib.nn.unbox(narrow.init(jax.random.key(0), graph, held))
   assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(drawn))
-  one, two = (e.apply(params, graph, held) for e in (wide, narrow))
+  one, two = (jax.jit(e.apply)(params, graph, held) for e in (wide, narrow))
   np.testing.assert_allclose(one, two, atol=0.1)
   assert (np.asarray(one) != np.asarray(two, np.float32)).any()
 
@@ -369,7 +369,7 @@ def test_eight_devices_equal_one(kind):
 
   @jax.jit
   def loss(params, graph, held, target):
-    y = encoder.apply(params, graph, held)
+    y = jax.jit(encoder.apply)(params, graph, held)
     return jnp.sum(jnp.square(y - target))
 
   run = jax.value_and_grad(loss)

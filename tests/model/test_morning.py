@@ -1,5 +1,6 @@
 """The model against arithmetic in NumPy, and any subset of its inputs."""
 
+import functools
 import itertools
 
 import flax.linen as nn
@@ -48,8 +49,14 @@ def make(model_config, sizes=SIZES, seed=0):
   spec, notes = input_spec.resolve(model_config, sizes)
   model = factory.build(model_config, spec)
   accounts = table()
-  variables = nn.unbox(model.init(jax.random.key(seed), accounts, accounts))
+  init = jax.jit(model.init)
+  variables = nn.unbox(init(jax.random.key(seed), accounts, accounts))
   return model, variables, notes
+
+
+def encode(model, variables, accounts, role):
+  apply = functools.partial(model.apply, role=role, method='encode')
+  return jax.jit(apply)(variables, accounts)
 
 
 def sigmoid(x):
@@ -63,7 +70,9 @@ def test_paper_model_by_hand():
   # hide what stands in it.
   variables = jax.tree.map(lambda x: 12 * x, variables)
   brands, influencers = table(seed=1), table(seed=2)
-  scores = morning.scores_of_all(*model.apply(variables, brands, influencers))
+  scores = morning.scores_of_all(
+    *jax.jit(model.apply)(variables, brands, influencers)
+  )
   p = jax.tree.map(lambda x: np.asarray(x, np.float64), variables['params'])
 
   def mlp(q, x):
@@ -109,6 +118,7 @@ SUBSETS = [
 @pytest.mark.parametrize('names', SUBSETS)
 def test_any_subset_of_perspectives(variant, names):
   model, variables, _ = make(config(variant, perspectives=names))
+  # Not jitted, which would sort them.
   scores = morning.scores_of_all(*model.apply(variables, table(), table()))
   assert tuple(scores) == names
   attends = {'content', 'audience'} <= set(names)
@@ -121,7 +131,7 @@ def test_one_modality_alone(variant, modality):
   model, variables, _ = make(config(variant, modalities=(modality,)))
   for perspective in ('content', 'audience'):
     assert set(variables['params'][perspective]) == {modality}
-  encoded = model.apply(variables, table(), role='brand', method='encode')
+  encoded = encode(model, variables, table(), 'brand')
   assert set(encoded) == set(PERSPECTIVES)
 
 
@@ -146,7 +156,7 @@ def test_an_account_without_a_modality(variant):
   model, variables, _ = make(config(variant))
   missing = [('content_text', 2), ('attribute_embedding', 3)]
   accounts = table(missing=missing)
-  encoded = model.apply(variables, accounts, role='brand', method='encode')
+  encoded = encode(model, variables, accounts, 'brand')
   for x in encoded.values():
     assert np.isfinite(x).all()
   # What stands in a missing row doesn't matter; in another row it does.
@@ -155,10 +165,10 @@ def test_an_account_without_a_modality(variant):
   changed = accounts_lib.AccountTable(
     features=features, present=accounts.present
   )
-  again = model.apply(variables, changed, role='brand', method='encode')
+  again = encode(model, variables, changed, 'brand')
   np.testing.assert_array_equal(again['content'], encoded['content'])
   features['content_text'] = accounts.features['content_text'].at[1].set(99)
-  again = model.apply(variables, changed, role='brand', method='encode')
+  again = encode(model, variables, changed, 'brand')
   assert not np.array_equal(again['content'][1], encoded['content'][1])
 
   # The vector that stands in for it is learned.
@@ -178,10 +188,8 @@ def test_an_account_without_a_modality(variant):
 def test_an_account_is_encoded_apart_from_all_others(variant):
   model, variables, _ = make(config(variant))
   accounts = table(count=6)
-  whole = model.apply(variables, accounts, role='influencer', method='encode')
-  alone = model.apply(
-    variables, accounts[np.array([4])], role='influencer', method='encode'
-  )
+  whole = encode(model, variables, accounts, 'influencer')
+  alone = encode(model, variables, accounts[np.array([4])], 'influencer')
   for k in PERSPECTIVES:
     np.testing.assert_allclose(alone[k][0], whole[k][4], rtol=1e-5, atol=1e-6)
   _, both = model.apply(variables, table(count=3, seed=5), accounts)
@@ -192,8 +200,8 @@ def test_an_account_is_encoded_apart_from_all_others(variant):
 def test_roles_share_weights_except_in_the_release():
   for variant, same in (('', True), ('paper', True), ('release', False)):
     model, variables, _ = make(config(variant))
-    brand = model.apply(variables, table(), role='brand', method='encode')
-    other = model.apply(variables, table(), role='influencer', method='encode')
+    brand = encode(model, variables, table(), 'brand')
+    other = encode(model, variables, table(), 'influencer')
     equal = np.allclose(brand['content'], other['content'], atol=1e-7)
     assert equal == same, variant
 
@@ -215,9 +223,9 @@ def test_the_default_starts_from_plain_similarity():
 @pytest.mark.parametrize('variant', ['', 'paper', 'release'])
 def test_dropout_needs_training(variant):
   model, variables, _ = make(config(variant))
-  one = model.apply(variables, table(), table())[0]['content']
+  one = jax.jit(model.apply)(variables, table(), table())[0]['content']
   np.testing.assert_array_equal(
-    one, model.apply(variables, table(), table())[0]['content']
+    one, jax.jit(model.apply)(variables, table(), table())[0]['content']
   )
   trained = [
     model.apply(
@@ -236,6 +244,6 @@ def test_bfloat16_computes_low_and_scores_high():
   model, variables, _ = make(config('paper', dtype='bfloat16'))
   for leaf in jax.tree.leaves(variables):
     assert leaf.dtype == jnp.float32
-  encoded = model.apply(variables, table(), role='brand', method='encode')
+  encoded = encode(model, variables, table(), 'brand')
   for x in encoded.values():
     assert x.dtype == jnp.float32

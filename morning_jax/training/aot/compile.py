@@ -41,12 +41,17 @@ _LOWER = {
 }
 
 
-def _costs(compiled: jax.stages.Compiled) -> tuple[float, float]:
+def _costs(compiled: jax.stages.Compiled) -> tuple[float, float] | None:
+  """Returns what the compiler counts, or None: that of GPUs counts nothing."""
   costs: Any = compiled.cost_analysis()
+  if costs is None:
+    return None
   return float(costs['flops']), float(costs['bytes accessed'])
 
 
-def _compile(lowered: jax.stages.Lowered) -> tuple[jax.stages.Compiled, str]:
+def _compile(
+  lowered: jax.stages.Lowered, *, on_gpus: bool
+) -> tuple[jax.stages.Compiled, str]:
   """Compiles a program, and returns its text too.
 
   The text is what the compiler writes of its own work: JAX 0.10 can't read
@@ -54,9 +59,13 @@ def _compile(lowered: jax.stages.Lowered) -> tuple[jax.stages.Compiled, str]:
   have more operands than it knows.
   """
   with tempfile.TemporaryDirectory() as folder:
-    options = {'xla_dump_to': folder, 'xla_dump_hlo_as_text': True}
+    options = {
+      'xla_dump_to': folder,
+      'xla_dump_hlo_as_text': True,
+      **({'xla_gpu_autotune_level': 0} if on_gpus else {}),  # needs the card
+    }
     compiled = lowered.compile(compiler_options=options)
-    (text,) = pathlib.Path(folder).glob('*.after_optimizations.txt')
+    (text,) = pathlib.Path(folder).glob('*after_optimizations.txt')
     return compiled, text.read_text(encoding='utf-8')
 
 
@@ -128,7 +137,7 @@ def compile_step(
 
   Returns:
     What the step needs. A search is a loop, which the compiler's figures count
-    once; its own are those of `operations`.
+    once; its own are those of `operations`, and so are those of GPUs.
 
   Raises:
     UserError: no such topology, a wrong configuration, or libtpu is missing.
@@ -153,15 +162,21 @@ def compile_step(
     operations=[],
   )
   try:
-    compiled, text = _compile(_LOWER[job](config, sizes, mesh))
+    lowered = _LOWER[job](config, sizes, mesh)
+    compiled, text = _compile(
+      lowered, on_gpus=found.devices[0].platform != 'tpu'
+    )
   except jax.errors.JaxRuntimeError as e:
     if 'RESOURCE_EXHAUSTED' not in str(e):
       raise
     return dataclasses.replace(report, out_of_memory=str(e).splitlines()[0])
-  costs = _costs(compiled)
+  operations = list(operations_lib.operations(text))
+  off_chip = sum(o.bytes for o in operations)
+  costs = _costs(compiled) if job != 'ranking' else None
   blocks = _blocks(config, sizes, mesh) if job == 'train' else 1
-  if blocks > 1:
+  if costs and blocks > 1:
     more = _costs(lowering.lower_step(config, sizes, mesh, unroll=2).compile())
+    assert more is not None
     # An odd block behind a loop of pairs is written out once more.
     written = 1 + blocks % 2
     rest = (blocks - 1) / written
@@ -169,6 +184,7 @@ def compile_step(
       costs[0] + rest * max(more[0] - costs[0], 0.0),
       costs[1] + rest * max(more[1] - costs[1], 0.0),
     )
+  costs = costs or (sum(o.flops for o in operations), off_chip)
   analysis: Any = compiled.memory_analysis()
   memory = {
     'arguments': analysis.argument_size_in_bytes,
@@ -179,10 +195,6 @@ def compile_step(
     'temporaries': analysis.temp_size_in_bytes,
     'program': analysis.generated_code_size_in_bytes,
   }
-  operations = list(operations_lib.operations(text))
-  off_chip = sum(o.bytes for o in operations)
-  if job == 'ranking':
-    costs = (sum(o.flops for o in operations), off_chip)
   return dataclasses.replace(
     report,
     memory={**memory, 'total': sum(memory.values())},

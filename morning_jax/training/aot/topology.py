@@ -1,4 +1,4 @@
-"""Slices of TPUs that are not attached, as their compiler knows them."""
+"""TPU slices and GPUs that are not attached, as their compilers know them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,59 @@ _LIBTPU = {
   'TPU_ACCELERATOR_TYPE': 'v5litepod-4',
   'TPU_WORKER_HOSTNAMES': 'localhost',
 }
+# Without a driver the plugin has no versions to compare.
+_CUDA = {'JAX_SKIP_CUDA_CONSTRAINTS_CHECK': '1'}
+
+
+def prepare(topology: str) -> None:
+  """Sets what compilers read where JAX starts; call it before that."""
+  name = topology.partition(':')[0]
+  for variable, value in (_CUDA if name in chips.GPU_TARGETS else {}).items():
+    os.environ.setdefault(variable, value)
+
+
+def _describe_gpus(topology: str) -> tuple[Any, chips.Chip]:
+  name, _, count = topology.partition(':')
+  if not count.isdecimal() or not 1 <= int(count) <= chips.MOST_GPUS:
+    raise errors.UserError(
+      f'--topology={topology}: is no number of GPUs of one host, 1 to'
+      f' {chips.MOST_GPUS}, as in {name}:8'
+    )
+  if not any(
+    importlib.util.find_spec(f'jax_cuda{version}_plugin')
+    for version in (12, 13)
+  ):
+    raise errors.UserError(
+      "the compiler for GPUs is not installed: pip install 'morning_jax[gpu]'"
+    )
+  prepare(topology)
+  try:
+    found = topologies.get_topology_desc(
+      platform='cuda',
+      topology_name='',
+      target_config=chips.GPU_TARGETS[name],
+      topology=f'1x1x{int(count)}',
+    )
+  except (jax.errors.JaxRuntimeError, NotImplementedError) as e:
+    reason = str(e).splitlines()[0]
+    raise errors.UserError(f'--topology={topology}: {reason}') from None
+  return found, chips.CHIPS[name]
 
 
 def describe(topology: str) -> tuple[Any, chips.Chip]:
   """Looks a topology up, without a device of the kind.
 
   Args:
-    topology: chip and shape, `v5e:4x4`.
+    topology: chip and shape, `v5e:4x4`; of GPUs how many a host has, `h100:8`.
 
   Returns:
     The topology, and the peak rates of one of its devices.
 
   Raises:
-    UserError: no such topology, or libtpu is not installed.
+    UserError: no such topology, or its compiler is not installed.
   """
+  if topology.partition(':')[0] in chips.GPU_TARGETS:
+    return _describe_gpus(topology)
   name, _, shape = topology.partition(':')
   sizes = shape.split('x')
   if name not in chips.CHIPS or not all(

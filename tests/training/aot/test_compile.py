@@ -86,10 +86,38 @@ def test_an_unknown_topology_is_one_line(name):
   assert '\n' not in str(e.value)
 
 
-def test_without_the_compiler_it_says_what_to_install(monkeypatch):
+@pytest.mark.parametrize(
+  ('name', 'extra'), [('v5e:4x4', 'tpu'), ('h100:8', 'gpu')]
+)
+def test_without_the_compiler_it_says_what_to_install(monkeypatch, name, extra):
   monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
-  with pytest.raises(errors.UserError, match=r'morning_jax\[tpu\]'):
-    topology.describe('v5e:4x4')
+  with pytest.raises(errors.UserError, match=rf'morning_jax\[{extra}\]'):
+    topology.describe(name)
+
+
+@pytest.mark.parametrize(
+  'name', ['h100', 'h100:', 'h100:9', 'h100:0', 'h100:²']
+)
+def test_gpus_are_those_of_one_host(name):
+  with pytest.raises(errors.UserError, match=r'1 to 8, as in h100:8'):
+    topology.describe(name)
+
+
+@pytest.mark.slow
+def test_a_step_compiles_for_gpus():
+  if not any(importlib.util.find_spec(f'jax_cuda{n}_plugin') for n in (12, 13)):
+    pytest.skip("the compiler for GPUs is not installed: '.[gpu]'")
+  run = runs.launch(
+    '--topology=h100:4',
+    '--config=configs/morning.py:smoke',
+    '--features=content_text:50',
+    module='compile',
+  )
+  assert run.returncode == 0, run.stderr
+  assert 'mesh data 4 x model 1, 64 pairs a step' in run.stdout
+  # The compiler for GPUs counts nothing; the text of its program does.
+  assert re.search(r'operations +[1-9]\.\d+e\+0[5-9] FLOP', run.stdout)
+  assert 'all-reduce' in run.stdout and 'bound by ' in run.stdout
 
 
 def small_config(batch_size=128):
