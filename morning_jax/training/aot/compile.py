@@ -59,11 +59,12 @@ def _compile(
   have more operands than it knows.
   """
   with tempfile.TemporaryDirectory() as folder:
-    options = {
+    options: dict[str, Any] = {
       'xla_dump_to': folder,
       'xla_dump_hlo_as_text': True,
-      **({'xla_gpu_autotune_level': 0} if on_gpus else {}),  # needs the card
     }
+    if on_gpus:
+      options['xla_gpu_autotune_level'] = 0  # needs the card
     compiled = lowered.compile(compiler_options=options)
     (text,) = pathlib.Path(folder).glob('*after_optimizations.txt')
     return compiled, text.read_text(encoding='utf-8')
