@@ -137,10 +137,9 @@ def test_one_process_speaks(together):
   _, first, second = together
   assert f'{_STEPS} steps of 64 on 8 device(s)' in first[1]
   assert 'test: planted ceiling' in first[1]
-  said = [
-    line for line in second[1].splitlines() if not line.startswith('[Gloo]')
-  ]
-  assert said == []
+  # What Gloo's threads say may stand in between each other's words.
+  gloo = 'Gloo Rank is connected to peer ranks Expected number of'
+  assert set(re.findall(r'[A-Za-z]+', second[1])) <= set(gloo.split())
   assert second[2] == ''
 
 
