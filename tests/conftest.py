@@ -6,11 +6,11 @@ import pathlib
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Before JAX starts: multi-device tests run on simulated devices. Most of what
-# the tests take is compiling: LLVM's optimizations would be 40 % of it. Whoever
-# sets XLA_FLAGS tests with them: XLA_FLAGS=--xla_backend_optimization_level=3.
+# the tests take is compiling, a part of it LLVM's dearer optimizations. Whoever
+# wants to test with them: XLA_FLAGS=--xla_backend_optimization_level=3.
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['XLA_FLAGS'] = (
-  '--xla_backend_optimization_level=0 '
+  '--xla_backend_optimization_level=1 '
   + os.environ.get('XLA_FLAGS', '')
   + ' --xla_force_host_platform_device_count=8'
 )

@@ -141,7 +141,7 @@ def compile_step(
     once; its own are those of `operations`, and so are those of GPUs.
 
   Raises:
-    UserError: no such topology, a wrong configuration, or libtpu is missing.
+    UserError: no such topology, a wrong configuration, or no compiler for it.
   """
   config_check.check(config)
   found, chip = topology_lib.describe(topology)

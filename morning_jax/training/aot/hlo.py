@@ -136,7 +136,7 @@ def collectives(text: str, *, num_devices: int) -> list[Collective]:
   """Lists the collectives of a program.
 
   Args:
-    text: `compiled.as_text()`.
+    text: of the compiled program.
     num_devices: devices of the program.
 
   Returns:

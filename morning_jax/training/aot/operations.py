@@ -2,7 +2,8 @@
 
 What an operation costs is read off its own line: the bytes of its operands and
 results that are not in on-chip memory, and, of a product, the operations of
-its factors' shapes. Both name where to look; the totals come from the compiler.
+its factors' shapes. Both name where to look; the totals come from the
+compiler, where it counts.
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ def operations(text: str) -> Iterator[Operation]:
   """Lists the operations of a program.
 
   Args:
-    text: `compiled.as_text()`.
+    text: of the compiled program.
 
   Yields:
     Operations that move or compute something; products inside of a fused

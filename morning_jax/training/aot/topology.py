@@ -23,15 +23,17 @@ _LIBTPU = {
   'TPU_ACCELERATOR_TYPE': 'v5litepod-4',
   'TPU_WORKER_HOSTNAMES': 'localhost',
 }
-# Without a driver the plugin has no versions to compare.
-_CUDA = {'JAX_SKIP_CUDA_CONSTRAINTS_CHECK': '1'}
 
 
 def prepare(topology: str) -> None:
-  """Sets what compilers read where JAX starts; call it before that."""
-  name = topology.partition(':')[0]
-  for variable, value in (_CUDA if name in chips.GPU_TARGETS else {}).items():
-    os.environ.setdefault(variable, value)
+  """Sets what a compiler reads where JAX starts; call it before that.
+
+  Args:
+    topology: as `describe` takes it.
+  """
+  if topology.partition(':')[0] in chips.GPU_TARGETS:
+    # Without a driver the plugin has no versions to compare.
+    os.environ.setdefault('JAX_SKIP_CUDA_CONSTRAINTS_CHECK', '1')
 
 
 def _describe_gpus(topology: str) -> tuple[Any, chips.Chip]:
@@ -48,7 +50,6 @@ def _describe_gpus(topology: str) -> tuple[Any, chips.Chip]:
     raise errors.UserError(
       "the compiler for GPUs is not installed: pip install 'morning_jax[gpu]'"
     )
-  prepare(topology)
   try:
     found = topologies.get_topology_desc(
       platform='cuda',
