@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import json
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-import anyio
-import anyio.to_thread
 import fastapi
 from fastapi import responses
 import pydantic
@@ -16,12 +13,13 @@ from morning_jax.core import accounts as accounts_lib
 from morning_jax.recommend import brand_file
 from morning_jax.recommend import shortlist as shortlist_lib
 from morning_jax.serving import answers
+from morning_jax.serving import batches
 from morning_jax.serving import engine as engine_lib
 from morning_jax.serving import query
 from morning_jax.serving import settings as settings_lib
 from morning_jax.serving import shapes
+from morning_jax.serving import threads
 
-Value = TypeVar('Value')
 PREFIX = '/api/v1'
 ERRORS: dict[int | str, dict[str, Any]] = {
   status: {'model': shapes.Error, 'description': words}
@@ -68,11 +66,6 @@ class Exported(query.Filters):
   format: shapes.Format = fastapi.Query(default='csv')
 
 
-async def in_thread(call: Callable[[], Value]) -> Value:
-  """Runs what computes beside the loop that answers."""
-  return await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
-
-
 def json_answer(value: Any) -> responses.Response:
   """Returns JSON; no shape is checked again."""
   return _of_text(json.dumps(value, allow_nan=False, separators=(',', ':')))
@@ -92,6 +85,7 @@ def router(
     metrics: of the held-out brands, as `metrics.json` has them.
   """
   routes = fastapi.APIRouter(prefix=PREFIX, responses=ERRORS)
+  waiting = batches.Batches(engine)
 
   # Routes are tried in turn: this is the one that is asked most.
   @routes.get(
@@ -115,10 +109,8 @@ def router(
       return answers.recommendations(engine, brand, ranking, advice)
 
     if asked.reasons:
-      return json_answer(await in_thread(explain))
-    scores = engine.known_scores(brand) or await in_thread(
-      lambda: engine.scores(brand)
-    )
+      return json_answer(await threads.run(explain))
+    scores = await waiting.scores(brand)
     # Besides the product, faster than a thread would start.
     order = engine.order(brand, asked.k, filters, scores=scores)
     return _of_text(answers.short_recommendations(engine, brand, order))
@@ -143,7 +135,7 @@ def router(
       found = [answers.brand(engine, row) for row in rows]
       return {'total': total, 'brands': found}
 
-    return json_answer(await in_thread(find))
+    return json_answer(await threads.run(find))
 
   @routes.get(
     '/influencers', response_model=shapes.Influencers, tags=['accounts']
@@ -162,7 +154,7 @@ def router(
       found = [answers.influencer(engine, row) for row in rows]
       return {'total': total, 'influencers': found}
 
-    return json_answer(await in_thread(find))
+    return json_answer(await threads.run(find))
 
   @routes.get(
     '/influencer', response_model=shapes.Influencer, tags=['accounts']
@@ -187,7 +179,7 @@ def router(
         'recommendation': answers.entries(engine, account, advice)[0],
       }
 
-    return json_answer(await in_thread(explain))
+    return json_answer(await threads.run(explain))
 
   @routes.get('/similar', response_model=shapes.SimilarTo, tags=['ranking'])
   async def similar(
@@ -206,7 +198,7 @@ def router(
         'similar': answers.similar(engine, found),
       }
 
-    return json_answer(await in_thread(find))
+    return json_answer(await threads.run(find))
 
   @routes.get(
     '/matching-brands', response_model=shapes.BrandsFor, tags=['ranking']
@@ -228,7 +220,7 @@ def router(
         'brands': answers.brands_for(engine, found),
       }
 
-    return json_answer(await in_thread(find))
+    return json_answer(await threads.run(find))
 
   @routes.post(
     '/brands:rank', response_model=shapes.Recommendations, tags=['ranking']
@@ -244,7 +236,7 @@ def router(
       advice = engine.explain(brand, ranking.found, with_reasons=asked.reasons)
       return answers.recommendations(engine, brand, ranking, advice)
 
-    return json_answer(await in_thread(rank))
+    return json_answer(await threads.run(rank))
 
   @routes.post(
     '/shortlists:select', response_model=shapes.Shortlist, tags=['ranking']
@@ -270,7 +262,7 @@ def router(
       )
       return answers.shortlist(engine, brand.account_id, found)
 
-    return json_answer(await in_thread(choose))
+    return json_answer(await threads.run(choose))
 
   @routes.get(
     '/export',
@@ -289,7 +281,7 @@ def router(
       return answers.as_file(engine, brand, advice, asked.format)
 
     return responses.Response(
-      await in_thread(write),
+      await threads.run(write),
       media_type=_FILES[asked.format],
       headers={
         'content-disposition': (

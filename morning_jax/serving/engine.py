@@ -97,6 +97,17 @@ class Engine(directory.Directory):
     """Returns an account's scores against all of the other role."""
     return self._scores.of(account)
 
+  def scores_of_several(
+    self, brands: Sequence[catalogue_lib.Account]
+  ) -> list[scores_lib.Scores]:
+    """Computes brands' scores at once; see `most_at_once`."""
+    return self._scores.of_several(brands)
+
+  @property
+  def most_at_once(self) -> int:
+    """How many brands' scores are computed at once; 1: it saves nothing."""
+    return self._scores.most
+
   def known_scores(
     self, account: catalogue_lib.Account
   ) -> scores_lib.Scores | None:

@@ -13,10 +13,10 @@ from morning_jax.recommend import brand_file
 from morning_jax.recommend import catalogue as catalogue_lib
 from morning_jax.recommend import look_alikes
 from morning_jax.recommend import shortlist as shortlist_lib
-from morning_jax.serving import api
 from morning_jax.serving import failures
 from morning_jax.serving import query
 from morning_jax.serving import site as site_lib
+from morning_jax.serving import threads
 from morning_jax.serving import views
 
 
@@ -31,12 +31,12 @@ def router(site: site_lib.Site) -> fastapi.APIRouter:
   @routes.get('/shortlist')
   async def shortlist(request: fastapi.Request) -> responses.Response:
     asked = query.parse(query.ShortlistPage, request.query_params.multi_items())
-    return await api.in_thread(lambda: _shortlist(site, asked))
+    return await threads.run(lambda: _shortlist(site, asked))
 
   @routes.get('/new-brand')
   async def new_brand(request: fastapi.Request) -> responses.Response:
     asked = query.parse(query.NewBrandPage, request.query_params.multi_items())
-    return await api.in_thread(lambda: _new_brand(site, asked))
+    return await threads.run(lambda: _new_brand(site, asked))
 
   @routes.post('/new-brand')
   async def pasted(value: dict[str, Any]) -> responses.Response:
@@ -44,7 +44,7 @@ def router(site: site_lib.Site) -> fastapi.APIRouter:
       brand = brand_file.parse_brand(value, site.engine.catalogue)
       return site.page('new_brand_ranking.html', **_ranked(site, brand))
 
-    return await api.in_thread(rank)
+    return await threads.run(rank)
 
   return routes
 

@@ -14,7 +14,6 @@ from morning_jax.core import errors
 from morning_jax.report import contents as report_contents
 from morning_jax.report import page as report_page
 from morning_jax.serving import answers
-from morning_jax.serving import api
 from morning_jax.serving import bars
 from morning_jax.serving import failures
 from morning_jax.serving import feedback
@@ -23,6 +22,7 @@ from morning_jax.serving import query
 from morning_jax.serving import reference
 from morning_jax.serving import settings as settings_lib
 from morning_jax.serving import site as site_lib
+from morning_jax.serving import threads
 from morning_jax.serving import views
 from morning_jax.serving import words
 
@@ -65,14 +65,14 @@ def router(
   @routes.get('/ranking')
   async def ranking(request: fastapi.Request) -> responses.Response:
     asked = query.parse(query.RankingPage, request.query_params.multi_items())
-    return await api.in_thread(lambda: _ranking(site, asked))
+    return await threads.run(lambda: _ranking(site, asked))
 
   @routes.get('/influencer')
   async def influencer(request: fastapi.Request) -> responses.Response:
     asked = query.parse(
       query.InfluencerPage, request.query_params.multi_items()
     )
-    return await api.in_thread(lambda: _influencer(site, asked))
+    return await threads.run(lambda: _influencer(site, asked))
 
   @routes.get('/about')
   async def about() -> responses.Response:
@@ -97,7 +97,7 @@ def router(
         ],
       )
 
-    return await api.in_thread(make)
+    return await threads.run(make)
 
   @functools.cache
   def card() -> bytes:
@@ -114,7 +114,7 @@ def router(
   @routes.get('/model-card')
   async def model_card() -> responses.Response:
     return responses.Response(
-      await api.in_thread(card),
+      await threads.run(card),
       media_type='text/markdown; charset=utf-8',
       headers={'content-disposition': 'attachment; filename="model_card.md"'},
     )

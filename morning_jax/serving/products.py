@@ -25,6 +25,11 @@ class Products:
     """
     self._vector_NxD = vector_NxD
 
+  @property
+  def most(self) -> int:
+    """How many accounts share a product at most."""
+    return 1 if self._on_device is None else MOST
+
   @functools.cached_property
   def _on_device(self) -> jax.Array | None:
     if self._vector_NxD.nbytes > _LARGEST:

@@ -1,14 +1,13 @@
 """Scores of brands against the whole catalogue, kept in memory.
 
 One product at a time: it reads the whole catalogue, so that two at once would
-share the memory's rate, and their threads would fight for the cores. Who comes
-meanwhile shares the next product.
+share the memory's rate, and their threads would fight for the cores.
 """
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 import functools
 import threading
 
@@ -68,14 +67,6 @@ class Scores:
     return places
 
 
-class _Question:
-  """An account whose scores somebody waits for."""
-
-  def __init__(self, account: encoded.Account):
-    self.account = account
-    self.scores: Scores | None = None
-
-
 class ScoreCache:
   """Scores of the accounts that were asked about most recently."""
 
@@ -93,10 +84,13 @@ class ScoreCache:
     )
     self._bytes = 0
     self._lock = threading.Lock()
-    self._turn = threading.Condition()
-    self._busy = False
-    self._waiting: list[_Question] = []
+    self._turn = threading.Lock()
     self._products: dict[int, products.Products] = {}
+
+  @property
+  def most(self) -> int:
+    """How many brands share a product at most."""
+    return self._products_of(accounts_lib.BRAND).most
 
   def warm_up(self) -> None:
     """Compiles what brands are multiplied with."""
@@ -120,37 +114,22 @@ class ScoreCache:
       scores = self.get((account.role, account.row))
       if scores is not None:
         return scores
-    question = _Question(account)
-    with self._lock:
-      self._waiting.append(question)
-    with self._turn:
-      self._turn.wait_for(lambda: question.scores or not self._busy)
-      if question.scores is not None:
-        return question.scores
-      self._busy = True
-    try:
-      return self._answer(question)
-    finally:
-      with self._turn:
-        self._busy = False
-        self._turn.notify_all()
+    return self.of_several([account])[0]
 
-  def _answer(self, question: _Question) -> Scores:
-    """Answers a question, and others that wait meanwhile."""
-    role = question.account.role
-    with self._lock:
-      others = [
-        q for q in self._waiting if q is not question and q.account.role == role
-      ]
-      batch = [question, *others[: products.MOST - 1]]
-      self._waiting = [q for q in self._waiting if q not in batch]
-    found = self._products_of(role).of([q.account.vector_D for q in batch])
-    for q, score_N in zip(batch, found, strict=True):
-      q.scores = Scores(score_N)
-      if q.account.row is not None:
-        self._keep((role, q.account.row), q.scores)
-    assert question.scores is not None
-    return question.scores
+  def of_several(self, accounts: Sequence[encoded.Account]) -> list[Scores]:
+    """Computes the scores of accounts of one role, by one product.
+
+    Args:
+      accounts: up to `most`; scores of those that the bundle has are kept.
+    """
+    role = accounts[0].role
+    with self._turn:
+      vectors = [account.vector_D for account in accounts]
+      found = [Scores(s) for s in self._products_of(role).of(vectors)]
+    for account, scores in zip(accounts, found, strict=True):
+      if account.row is not None:
+        self._keep((role, account.row), scores)
+    return found
 
   def _products_of(self, role: int) -> products.Products:
     if role not in self._products:

@@ -1,8 +1,6 @@
 """Scores that are kept, and those of several accounts at once."""
 
 from concurrent import futures
-import threading
-import time
 
 import numpy as np
 
@@ -10,7 +8,6 @@ from morning_jax.core import accounts as accounts_lib
 from morning_jax.recommend import recommend
 from morning_jax.serving import products
 from morning_jax.serving import scores as scores_lib
-from tests import runs
 
 
 def test_products_of_several_are_those_of_each(monkeypatch):
@@ -24,30 +21,12 @@ def test_products_of_several_are_those_of_each(monkeypatch):
       np.testing.assert_allclose(score_N, vector_NxD @ vector_D, atol=1e-5)
 
 
-def test_who_waits_shares_the_next_product(catalogue, monkeypatch):
-  sizes, started, go = [], threading.Event(), threading.Event()
-  of = products.Products.of
-
-  def slow(self, vectors):
-    sizes.append(len(vectors))
-    started.set()
-    assert go.wait(runs.PATIENCE)
-    return of(self, vectors)
-
-  monkeypatch.setattr(products.Products, 'of', slow)
-  monkeypatch.setattr(products, 'MOST', 8)
+def test_scores_of_several_are_those_of_each_and_kept(catalogue):
   cache = scores_lib.ScoreCache(catalogue, 1 << 20)
-  accounts = [catalogue.account_at(accounts_lib.BRAND, r) for r in range(12)]
-  with futures.ThreadPoolExecutor(12) as pool:
-    first = pool.submit(cache.of, accounts[0])
-    assert started.wait(60)
-    others = [pool.submit(cache.of, account) for account in accounts[1:]]
-    while len(cache._waiting) < 11 and not any(f.done() for f in others):
-      time.sleep(0.001)
-    go.set()
-    found = [future.result() for future in (first, *others)]
-  assert sizes == [1, products.MOST, 11 - products.MOST]
+  accounts = [catalogue.account_at(accounts_lib.BRAND, r) for r in range(5)]
+  found = cache.of_several(accounts)
   for account, scores in zip(accounts, found, strict=True):
+    assert cache.of(account) is scores
     np.testing.assert_allclose(
       scores.score_N, recommend.scores(catalogue, account), rtol=1e-5
     )
