@@ -83,6 +83,12 @@ class Bands:
     """
     self._catalogue = catalogue
     self.bands = measure(catalogue)
+    self._of_trained = [
+      dataclasses.replace(
+        band, note='those were new to the model, this brand was not'
+      )
+      for band in self.bands
+    ]
     self.why_none = (
       'no brand was held out for validation, so nothing is known of how often'
       ' such a rank comes true'
@@ -112,12 +118,8 @@ class Bands:
         return Band(
           UNKNOWN, note=f'the {who} shows no {" and no ".join(missing)}'
         )
-    band = next(b for b in self.bands if place <= b.last)
-    if self._is_trained_on(brand):
-      return dataclasses.replace(
-        band, note='those were new to the model, this brand was not'
-      )
-    return band
+    bands = self._of_trained if self._is_trained_on(brand) else self.bands
+    return next(band for band in bands if place <= band.last)
 
   def _is_trained_on(self, brand: catalogue_lib.Account) -> bool:
     if brand.row is None or brand.role != accounts_lib.BRAND:

@@ -19,7 +19,7 @@ from morning_jax.recommend import encoded
 from morning_jax.recommend import ordering
 from morning_jax.serving import products
 
-_HEAD = 1000  # of the best, which nearly every question is answered from
+_HEAD = 256  # of the best, which nearly every question is answered from
 
 
 class Scores:
