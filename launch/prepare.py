@@ -38,6 +38,12 @@ _BUNDLE = flags.DEFINE_string(
   'Folder to write; it must not exist yet or be empty.'
   ' Example: --bundle=my_bundle',
 )
+_RECORDS = flags.DEFINE_bool(
+  'records',
+  False,
+  'Of --bundle: write features as ArrayRecord files, for data larger than'
+  ' memory (docs/how-to/large-data.md).',
+)
 _BRAND_FILES = flags.DEFINE_string(
   'brand_files',
   None,
@@ -138,6 +144,8 @@ def _check_outputs() -> None:
     raise errors.UserError(
       '--brand_files: needs --fitted, the bundle that the model was trained on'
     )
+  if _RECORDS.value and not _BUNDLE.value:
+    raise errors.UserError('--records: is of --bundle')
   if _FITTED.value:
     for name in feature_options.LEARNED:
       if flags.FLAGS[name].present:
@@ -181,6 +189,7 @@ def main(argv: list[str]) -> None:
       fitted=_FITTED.value,
       work=_WORK.value,
       report=_REPORT.value,
+      records=_RECORDS.value,
     ),
     feature_options.options(skip_bad=_SKIP_BAD.value),
     preparing.runner_of(_RUNNER.value, _BEAM.value, _WORKERS.value),

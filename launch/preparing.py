@@ -40,6 +40,7 @@ class Places:
     fitted: what an earlier preparation learned; or None.
     work: of results of shards; None: beside what is written, for a while.
     report: for people; None: beside what is written.
+    records: whether the bundle's features become ArrayRecord files.
   """
 
   raw: str
@@ -48,6 +49,7 @@ class Places:
   fitted: str | None
   work: str | None
   report: str | None
+  records: bool = False
 
   @property
   def target(self) -> str:
@@ -165,7 +167,7 @@ def prepare(
     )
     console.notes(prepared.dataset.notes)
     if places.bundle:
-      output.write_bundle(prepared, places.bundle)
+      output.write_bundle(prepared, places.bundle, records=places.records)
       console.say(f'{places.bundle}: written')
       _say_what_is_in_it(prepared.dataset)
       following = (

@@ -6,7 +6,7 @@ reading it holds more than a block of features (docs/how-to/large-data.md).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import os
 import pathlib
 import shutil
@@ -30,6 +30,7 @@ def pack(
   path: str | os.PathLike[str],
   *,
   file_bytes: int = row_files.FILE_BYTES,
+  write_fitted: Callable[[pathlib.Path], None] | None = None,
 ) -> None:
   """Writes a data set as a bundle of ArrayRecord files, whole or not at all.
 
@@ -40,6 +41,8 @@ def pack(
     dataset: what to write, in memory, mapped from files, or stored.
     path: the folder to make; it may exist if it is empty.
     file_bytes: of a file, about.
+    write_fitted: makes the folder of what `launch.prepare` learned; that of the
+      data set's own folder is copied, if there is one, without.
 
   Raises:
     BundleError: the folder exists and is not empty, or the data set has no
@@ -58,7 +61,10 @@ def pack(
     files.remove_abandoned(folder.parent)
     with files.new_folder(folder) as draft:
       writing.write_tables(dataset, draft)
-      _copy_fitted(dataset, draft)
+      if write_fitted is not None:
+        write_fitted(draft / FITTED)
+      else:
+        _copy_fitted(dataset, draft)
       bundle_features.write(
         draft,
         _columns(dataset),

@@ -13,6 +13,7 @@ import re
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.core import files
+from morning_jax.data import packing
 from morning_jax.data.bundle import bundle
 from morning_jax.data.bundle import layout
 from morning_jax.features import fitted as fitted_lib
@@ -24,13 +25,17 @@ SUMMARY = 'summary.json'
 
 
 def write_bundle(
-  prepared: preparation.Prepared, path: str | os.PathLike[str]
+  prepared: preparation.Prepared,
+  path: str | os.PathLike[str],
+  *,
+  records: bool = False,
 ) -> None:
   """Writes the bundle, with what was learned in its folder `fitted`.
 
   Args:
     prepared: what to write.
     path: the folder, which appears complete or not at all.
+    records: whether features become ArrayRecord files in place of arrays.
 
   Raises:
     UserError: it is there and not empty, or what was prepared is no bundle.
@@ -38,6 +43,13 @@ def write_bundle(
   """
   folder = pathlib.Path(path)
   bundle.check_new(folder)
+  if records:
+    packing.pack(
+      prepared.dataset,
+      folder,
+      write_fitted=lambda place: fitted_lib.save(prepared.fitted, place),
+    )
+    return
   with files.new_folder(folder) as draft:
     try:
       bundle.write_bundle(prepared.dataset, draft)

@@ -66,6 +66,7 @@ def prepare(
   sizes: options_lib.Sizes | None = None,
   runner: runner_lib.Runner | None = None,
   fitted: fitted_lib.Fitted | None = None,
+  records: bool = False,
 ) -> preparation.Prepared:
   """Prepares a raw folder as `launch.prepare` does."""
   work = bundle.with_name(bundle.name + '.work')
@@ -80,7 +81,7 @@ def prepare(
       report=bundle.with_name(bundle.name + '.report'),
       fitted=fitted,
     )
-    output.write_bundle(prepared, bundle)
+    output.write_bundle(prepared, bundle, records=records)
   return prepared
 
 

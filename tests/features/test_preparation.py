@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from morning_jax.core import errors
+from morning_jax.data import dataset as dataset_lib
+from morning_jax.data import packing
 from morning_jax.data.bundle import bundle as bundle_lib
+from morning_jax.data.records import bundle_features
 from morning_jax.features import fitted as fitted_lib
 from morning_jax.features import options as options_lib
 from morning_jax.features import training
@@ -51,6 +54,24 @@ def test_the_bundle_can_be_read_and_says_what_the_world_does(
   assert found.attributes is not None
   names = set(found.attributes.names_V.tolist())
   assert {'running', 'shoe'} <= names
+
+
+def test_a_bundle_of_records_is_the_same_bundle(
+  raw_world, prepared_world, tmp_path
+):
+  preparations.prepare(raw_world, tmp_path / 'records', records=True)
+  arrays = bundle_lib.read_bundle(prepared_world)
+  records = bundle_lib.read_bundle(tmp_path / 'records')
+  assert isinstance(records.features, bundle_features.StoredFeatures)
+  assert dataset_lib.fingerprint(records) == dataset_lib.fingerprint(arrays)
+  assert packing.check(tmp_path / 'records') == len(arrays.accounts)
+  assert not list((tmp_path / 'records').glob('*.npy'))
+  fitted = [
+    folder / packing.FITTED for folder in (prepared_world, tmp_path / 'records')
+  ]
+  one, other = map(preparations.content, fitted)
+  assert one == other
+  assert one
 
 
 def _twice(ids):

@@ -49,6 +49,17 @@ def test_a_bundle_its_report_and_nothing_else_are_left(bundle):
   assert (bundle / 'fitted' / 'fitted.json').is_file()
 
 
+def test_a_bundle_of_records(bundle, raw, tmp_path):
+  folder = tmp_path / 'records'
+  done = prepare(
+    f'--raw={raw}', f'--bundle={folder}', f'--fitted={bundle}', '--records'
+  )
+  assert done.returncode == 0, done.stderr
+  assert f'{folder}: written' in done.stdout
+  assert (folder / 'records.json').is_file()
+  assert not list(folder.glob('*.npy'))
+
+
 def test_a_new_brand_is_prepared_for_a_trained_model(bundle, raw, tmp_path):
   model = tmp_path / 'run'
   trained = runs.launch(
@@ -134,6 +145,10 @@ BAD_FLAGS = {
   'work': (
     ['--bundle={out}', '--work={raw}', SMALL[0]],
     'holds something else than results',
+  ),
+  'records': (
+    ['--records', '--brand_files={out}', '--fitted={raw}'],
+    '--records: is of --bundle',
   ),
   'no source': (['--import=apify'], '--import: needs --source'),
 }

@@ -5,7 +5,10 @@ import os
 import pytest
 
 from morning_jax.core import errors
+from morning_jax.data import dataset as dataset_lib
+from morning_jax.data.bundle import bundle as bundle_lib
 from morning_jax.features import options as options_lib
+from morning_jax.features import output
 from morning_jax.features.stages import beam
 from morning_jax.features.stages import runner
 from tests.features import preparations
@@ -31,7 +34,7 @@ def test_two_workers_of_beam_do_all_shards_in_processes_of_their_own(tmp_path):
 def test_two_workers_of_beam_make_the_bundle_that_one_process_makes(
   raw_world, prepared_world, tmp_path
 ):
-  preparations.prepare(
+  prepared = preparations.prepare(
     raw_world,
     tmp_path / 'bundle',
     sizes=options_lib.Sizes(20, 10_000),
@@ -39,6 +42,11 @@ def test_two_workers_of_beam_make_the_bundle_that_one_process_makes(
   )
   assert preparations.content(tmp_path / 'bundle') == preparations.content(
     prepared_world
+  )
+  output.write_bundle(prepared, tmp_path / 'records', records=True)
+  records = bundle_lib.read_bundle(tmp_path / 'records')
+  assert dataset_lib.fingerprint(records) == dataset_lib.fingerprint(
+    bundle_lib.read_bundle(prepared_world)
   )
 
 
