@@ -239,6 +239,9 @@ command_line.run(main)
 """
 
 
+# That a process reads rows of its own devices, and once, tests/training/
+# test_large_data.py shows beside the other tests.
+@pytest.mark.slow
 def test_two_processes_read_their_parts_of_records(together, bundle, tmp_path):
   packing.pack(bundle_lib.read_bundle(bundle), tmp_path / 'records')
   first, second = ends(

@@ -486,11 +486,11 @@ def test_training_shares_the_loss_of_any_batch_and_mesh(bundle, tmp_path):
   run = tmp_path / 'run'
   assert layout_of(bundle, run, mesh__data=1, mesh__model=8) == ['grid']
   assert layout_of(bundle, run, mesh__data=8, train__batch_size=60) == ['grid']
+  assert layout_of(bundle, run, mesh__data=8, loss__sharding='none') == []
+  assert layout_of(bundle, run, mesh__data=1) == []
 
 
 def test_training_shares_the_loss_where_there_are_devices(bundle, tmp_path):
   run = tmp_path / 'run'
   assert layout_of(bundle, run, mesh__data=8) == ['grid']
   assert layout_of(bundle, run, mesh__data=8, loss__sharding='ring') == ['ring']
-  assert layout_of(bundle, run, mesh__data=8, loss__sharding='none') == []
-  assert layout_of(bundle, run, mesh__data=1) == []
