@@ -10,7 +10,7 @@ result to expect (README.md has the figures with their errors):
   paper     python -m launch.train --config=configs/morning.py:paper \
               --config.data.bundle=bmi_train --config.data.folds=5
             The recipe of the paper (SPEC section 7), 100 epochs of triplets:
-            seven minutes for five folds, AUC 0.827, MAP 0.151.
+            20 minutes for five folds beside other work, AUC 0.827, MAP 0.151.
   release   python -m launch.compare --bundle=bmi_train \
               --methods=morning-release
             The authors' released program, step for step: AUC 0.850, MAP 0.199
