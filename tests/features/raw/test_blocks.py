@@ -114,7 +114,11 @@ BAD = {
   'images': (preparations.post(images='a.jpg'), 'is no list'),
   'image': (preparations.post(images=['../a.jpg']), 'leads out'),
   'sponsors': (preparations.post(sponsors=[1]), 'is no list'),
-  'long id': (preparations.post(post_id='x' * 2000), 'more than 1,000'),
+  'images of many': (
+    preparations.post(images=['a.jpg'] * 1001),
+    'images has more than 1,000 entries',
+  ),
+  'long id': (preparations.post(post_id='x' * 1001), 'more than 1,000'),
   'long line': (
     '{"caption": "' + 'x' * (1 << 22) + '"}',
     'more than 4,194,304',
@@ -129,7 +133,7 @@ def test_what_is_wrong_is_told_with_its_line_or_counted(tmp_path, name):
     tmp_path, [preparations.post(), line, preparations.post(post_id='2')]
   )
   path = tmp_path / 'posts.jsonl'
-  for block_bytes in (100_000, 1 << 20):
+  for block_bytes in (100_000, 1 << 20, 1 << 24):
     with pytest.raises(errors.UserError, match=problem) as raised:
       read(path, block_bytes=block_bytes)
     assert 'posts.jsonl, row 2: ' in str(raised.value)
@@ -139,6 +143,22 @@ def test_what_is_wrong_is_told_with_its_line_or_counted(tmp_path, name):
     assert [p.post_id for p in found] == ['1', '2']
     assert skipped.count == 1
     assert 'row 2' in skipped.first
+
+
+def test_what_is_as_long_as_it_may_be_is_taken(tmp_path):
+  line = json.dumps(preparations.post(caption='')).encode()
+  long = line.replace(b'"caption": ""', b'"caption": "%s"')
+  longest = (1 << 22) - len(long) + 2 - 1  # less the end of the line
+  preparations.write_posts(
+    tmp_path,
+    [
+      preparations.post(post_id='x' * 1000, images=['a.jpg'] * 1000),
+      (long % (b'x' * longest)).decode(),
+    ],
+  )
+  one, other = read(tmp_path / 'posts.jsonl')
+  assert len(one.post_id) == len(one.images) == 1000
+  assert len(other.caption) == longest
 
 
 def test_bytes_that_are_no_text_are_told(tmp_path):

@@ -42,16 +42,17 @@ def test_followers_are_numbered_behind_the_accounts_they_follow(tmp_path):
 
 
 def test_the_first_followers_with_posts_are_the_audience(tmp_path):
-  raw = make(tmp_path / 'raw', followers='ann,x\nann,y\nann,z\nbob,z\n')
+  raw = make(tmp_path / 'raw', followers='ann,x\nann,y\nann,z\nbob,w\n')
   p = folder_lib.open_folder(raw).profiles
-  posts = [int(name in ('y', 'z', 'ann')) for name in p.names]
+  posts = [int(name in ('w', 'y', 'z', 'ann')) for name in p.names]
   for most, expected in ((1, ['y']), (2, ['y', 'z']), (9, ['y', 'z'])):
     start, follower = profiles_lib.active(p, posts, most)
     chosen = [
       [p.names[f] for f in follower[start[i] : start[i + 1]]]
       for i in range(p.num_accounts)
     ]
-    assert chosen == [expected, ['z'], [], []]
+    assert chosen == [expected, ['w'], [], []]
+    assert len(follower) == len(expected) + 1
 
 
 def test_sponsors_tell_who_worked_for_whom_without_a_table(tmp_path):
@@ -113,6 +114,10 @@ BAD = {
   'follower of nobody': (
     _append('followers.csv', 'account_id,follower_id\nan,zoe\n'),
     r"row 2: account_id 'an' is not in accounts.csv \(near: ann",
+  ),
+  'follower of a follower': (
+    _append('followers.csv', 'account_id,follower_id\nann,zoe\nzoe,kim\n'),
+    "row 3: account_id 'zoe' is not in accounts.csv",
   ),
   'no follower': (
     _append('followers.csv', 'account_id,follower_id\nann,\n'),
