@@ -65,7 +65,7 @@ class Batches:
     most = self._engine.most_at_once
     if len(self._waiting) < self._expected:
       # Nobody waits longer than a product takes, and a lone visitor never does.
-      self._all_here.clear()
+      self._all_here = asyncio.Event()
       try:
         async with asyncio.timeout(min(self._took, _LONGEST_WAIT)):
           await self._all_here.wait()

@@ -4,16 +4,9 @@ import pytest
 
 from morning_jax.data.bundle import bundle as bundle_lib
 from tests import runs
-from tests.attack import forked
 
-pytestmark = pytest.mark.xdist_group('launch.forget')
-
-
-@pytest.fixture(scope='module')
-def launcher():
-  launcher = forked.Launcher('launch.forget')
-  yield launcher
-  launcher.close()
+COMMAND = 'launch.forget'
+pytestmark = pytest.mark.xdist_group(COMMAND)
 
 
 def test_it_removes_says_so_and_can_be_repeated(launcher, tmp_path):

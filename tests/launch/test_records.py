@@ -5,16 +5,9 @@ import shutil
 import pytest
 
 from tests import runs
-from tests.attack import forked
 
-pytestmark = pytest.mark.xdist_group('launch.records')
-
-
-@pytest.fixture(scope='module')
-def launcher():
-  launcher = forked.Launcher('launch.records')
-  yield launcher
-  launcher.close()
+COMMAND = 'launch.records'
+pytestmark = pytest.mark.xdist_group(COMMAND)
 
 
 def test_it_writes_and_checks(launcher, tmp_path):

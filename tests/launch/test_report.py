@@ -3,10 +3,10 @@
 import pytest
 
 from tests import runs
-from tests.attack import forked
 from tests.report import comparisons
 
-pytestmark = pytest.mark.xdist_group('launch.report')
+COMMAND = 'launch.report'
+pytestmark = pytest.mark.xdist_group(COMMAND)
 
 
 @pytest.fixture(scope='module')
@@ -15,13 +15,6 @@ def workdir(tmp_path_factory):
   folder = tmp_path_factory.mktemp('runs') / 'trained'
   runs.run(runs.config(bundle, train__epochs=1), folder)
   return folder
-
-
-@pytest.fixture(scope='module')
-def launcher():
-  launcher = forked.Launcher('launch.report')
-  yield launcher
-  launcher.close()
 
 
 def test_it_writes_a_page_and_two_cards(launcher, workdir, tmp_path):
