@@ -1,6 +1,8 @@
 """Topics against scikit-learn's, on any number of devices, from a stream."""
 
 import dataclasses
+import subprocess
+import sys
 import tracemalloc
 
 import jax
@@ -14,6 +16,8 @@ from morning_jax.core import sharding
 from morning_jax.features.text import corpus
 from morning_jax.features.topics import lda
 from morning_jax.features.topics import options as options_lib
+from tests import runs
+from tests.features.topics import of_a_process
 from tests.features.topics import planted
 
 TOPICS = planted.topics(5, 12)
@@ -135,6 +139,27 @@ def test_devices_change_no_bit(number):
     for n in (1, number)
   )
   np.testing.assert_array_equal(one.topics_TxW, several.topics_TxW)
+
+
+@pytest.mark.slow
+def test_processes_change_no_bit(tmp_path):
+  port = runs.free_port()
+  processes = [
+    subprocess.Popen(
+      [
+        *(sys.executable, '-m', 'tests.features.topics.of_a_process'),
+        *(str(port), str(i), str(tmp_path / f'{i}.npz')),
+      ],
+      env=runs.environment(4),
+      cwd=runs.ROOT,
+    )
+    for i in range(2)
+  ]
+  assert [p.wait(runs.PATIENCE) for p in processes] == [0, 0]
+  for name, ours in of_a_process.learn().items():
+    for i in range(2):
+      with np.load(tmp_path / f'{i}.npz') as found:
+        np.testing.assert_array_equal(found[name], ours, err_msg=name)
 
 
 @pytest.mark.parametrize('ends', [(1,), (0, 0, 127, 128, 129), (299,)])
