@@ -123,13 +123,27 @@ class ScoreCache:
       accounts: up to `most`; scores of those that the bundle has are kept.
     """
     role = accounts[0].role
+    keys: list[Hashable] = [
+      object() if account.row is None else (role, account.row)
+      for account in accounts
+    ]
     with self._turn:
-      vectors = [account.vector_D for account in accounts]
-      found = [Scores(s) for s in self._products_of(role).of(vectors)]
-    for account, scores in zip(accounts, found, strict=True):
-      if account.row is not None:
-        self._keep((role, account.row), scores)
-    return found
+      # Who asked twice, or while another product was computed, is in it.
+      found: dict[Hashable, Scores] = {}
+      new: dict[Hashable, encoded.Account] = {}
+      for key, account in zip(keys, accounts, strict=True):
+        kept = self.get(key)
+        if kept is None:
+          new[key] = account
+        else:
+          found[key] = kept
+      vectors = [account.vector_D for account in new.values()]
+      computed = self._products_of(role).of(vectors) if new else []
+      for (key, account), score_N in zip(new.items(), computed, strict=True):
+        found[key] = Scores(score_N)
+        if account.row is not None:
+          self._keep(key, found[key])
+    return [found[key] for key in keys]
 
   def _products_of(self, role: int) -> products.Products:
     if role not in self._products:

@@ -1,6 +1,7 @@
 """Scores that are kept, and those of several accounts at once."""
 
 from concurrent import futures
+import dataclasses
 
 import numpy as np
 
@@ -30,6 +31,34 @@ def test_scores_of_several_are_those_of_each_and_kept(catalogue):
     np.testing.assert_allclose(
       scores.score_N, recommend.scores(catalogue, account), rtol=1e-5
     )
+
+
+def test_nobody_is_computed_twice(catalogue, monkeypatch):
+  sizes = []
+  of = products.Products.of
+
+  def counted(self, vectors):
+    sizes.append(len(vectors))
+    return of(self, vectors)
+
+  monkeypatch.setattr(products.Products, 'of', counted)
+  cache = scores_lib.ScoreCache(catalogue, 1 << 20)
+  first, second = (
+    catalogue.account_at(accounts_lib.BRAND, row) for row in range(2)
+  )
+  one, same = cache.of_several([first, first])
+  assert one is same
+  again, other = cache.of_several([first, second])
+  assert again is one
+  np.testing.assert_allclose(
+    other.score_N, recommend.scores(catalogue, second), rtol=1e-5
+  )
+  assert cache.of_several([second, first]) == [other, one]
+  # Two brands that no bundle has are two, whatever they are like.
+  strangers = [dataclasses.replace(a, row=None) for a in (first, second)]
+  a, b = cache.of_several(strangers)
+  assert a.score_N.tobytes() != b.score_N.tobytes()
+  assert sizes == [1, 1, 2]
 
 
 def test_a_failure_of_one_is_not_that_of_the_next(catalogue, monkeypatch):
