@@ -4,7 +4,7 @@ Variants, each with its command, the time it takes on two CPU cores and the
 result to expect (README.md has the figures with their errors):
 
   default   python -m launch.train --config=configs/morning.py
-            The recipe we recommend, on the embedded world: half a minute,
+            The recipe we recommend, on the embedded world: a minute and a half,
             AUC 0.932 of 0.959 that can be reached, MAP 0.257. On the real
             brands of README.md, five folds: a minute, AUC 0.872, MAP 0.270.
   paper     python -m launch.train --config=configs/morning.py:paper \
@@ -16,8 +16,8 @@ result to expect (README.md has the figures with their errors):
             The authors' released program, step for step: AUC 0.850, MAP 0.199
             on the same folds (docs/quality.md).
   smoke     python -m launch.train --config=configs/morning.py:smoke
-            A small world, to see that everything works: a quarter of a minute,
-            AUC 0.80 on the nine test brands.
+            A small world, to see that everything works: 20 seconds, AUC 0.80
+            on the nine test brands.
   pod       python -m launch.train --config=configs/morning.py:pod
             Many devices: wide layers, a batch of 16,384, the loss on a grid,
             bfloat16 products. What it needs, without a device of the kind
