@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -35,3 +36,6 @@ if sys.argv[:1] == ['-m']:  # as Python has it until it has found the module
   if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
     # The imports take seconds, and have nothing to clean up.
     signal.signal(signal.SIGINT, end_at_once)
+    # Called last of all, as the first. After it Python gives signals back to
+    # the system, and a Ctrl-C would change the exit code.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)

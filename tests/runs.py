@@ -34,6 +34,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PATIENCE = 900
 
 
+# The smallest model, for tests of what no model plays a part in: it compiles in
+# half of the time.
+NARROW = {'model__perspectives': ('content',)}
+
+
 def small_world():
   """The smallest embedded world."""
   return world_lib.generate(world_options.small())

@@ -349,7 +349,8 @@ def test_training_does_not_start_over_beside_what_was_set_aside(tmp_path):
 def test_training_and_evaluation_fall_back(tmp_path, capsys):
   bundle = runs.write_bundle(tmp_path / 'small')
   whole, hurt = tmp_path / 'whole', tmp_path / 'hurt'
-  train.train(runs.config(bundle), whole)
+  c = runs.config(bundle, **runs.NARROW)
+  train.train(c, whole)
   shutil.copytree(whole, hurt)
   steps = sorted(int(p.name) for p in (hurt / 'checkpoints').glob('[0-9]*'))
   newest = hurt / 'checkpoints' / str(steps[-1])
@@ -357,7 +358,7 @@ def test_training_and_evaluation_fall_back(tmp_path, capsys):
   (hurt / 'metrics.json').unlink()
   metrics = evaluate.evaluate(hurt)
   assert np.isfinite(metrics['test']['auc'])
-  train.train(runs.config(bundle), hurt)
+  train.train(c, hurt)
   assert 'is corrupt' in capsys.readouterr().err
   runs.assert_bit_equal(whole, hurt)
 

@@ -590,6 +590,27 @@ def test_ctrl_c_is_one_line_however_often(times):
   assert (done.returncode, done.stderr) == (130, 'stopped from the keyboard\n')
 
 
+_STOPPED_WHILE_IT_ENDS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv[0] = '-m'  # as it is while `python -m launch.train` is imported
+import launch
+class Last:
+  def __init__(self):
+    self.again = os.kill, os.getpid(), signal.SIGINT
+  def __del__(self):
+    kill, *once_more = self.again
+    kill(*once_more)
+last = Last()
+sys.exit(130)
+"""
+
+
+def test_ctrl_c_while_python_ends_changes_no_exit_code():
+  done = run_script(_STOPPED_WHILE_IT_ENDS)
+  assert (done.returncode, done.stderr) == (130, '')
+
+
 @pytest.mark.parametrize(
   ('environment', 'devices_there', 'wanted'),
   [

@@ -265,7 +265,7 @@ def test_no_valid_brands_and_no_share_keep_the_last(bundle, tmp_path):
   shutil.copytree(bundle, folder)
   accounts = folder / 'accounts.csv'
   accounts.write_text(accounts.read_text().replace(',valid,', ',train,'))
-  c = runs.config(folder, data__valid_share=0.0)
+  c = runs.config(folder, data__valid_share=0.0, **runs.NARROW)
   outcome = train.train(c, tmp_path / 'run')
   assert outcome.metrics['test']['step'] == outcome.step
   assert set(outcome.metrics) == {'test'}
@@ -277,9 +277,8 @@ def test_lent_validation_brands(bundle, tmp_path, capsys):
   accounts = folder / 'accounts.csv'
   text = accounts.read_text().replace(',valid,', ',train,')
   accounts.write_text(text.replace(',test,', ',train,'))
-  outcome = train.train(
-    runs.config(folder, data__valid_share=0.25), tmp_path / 'run'
-  )
+  c = runs.config(folder, data__valid_share=0.25, **runs.NARROW)
+  outcome = train.train(c, tmp_path / 'run')
   assert set(outcome.metrics) == {'valid'}
   assert outcome.metrics['valid']['num_brands'] == 12
   err = capsys.readouterr().err
@@ -296,6 +295,7 @@ def test_early_stop(bundle, tmp_path):
     train__epochs=50,
     evaluation__patience=2,
     optimizer__learning_rate=0.0,
+    **runs.NARROW,
   )
   outcome = train.train(c, tmp_path)
   per_epoch = outcome.step // 3
@@ -322,7 +322,7 @@ def test_cross_validation(bundle, tmp_path, capsys, monkeypatch):
 
   monkeypatch.setattr(sampler, 'positives_of_step', traced)
   monkeypatch.setattr(train, 'train', counted)
-  c = runs.config(bundle, data__folds=3, train__epochs=1)
+  c = runs.config(bundle, data__folds=3, train__epochs=1, **runs.NARROW)
   assert cross_validation.cross_validate(c, tmp_path)
   assert of_folds[0] and of_folds[1:] == [0, 0]  # one program for all folds
   assert c.data.fold == -1  # as it was

@@ -30,6 +30,7 @@ def config(bundle, encoder='gcn', **changes):
     model__attribute__start='learned',
     model__attribute__freeze=False,
     model__attribute__dimensions=16,
+    model__modalities=('text',),  # compiles faster
     **changes,
   )
 

@@ -56,10 +56,10 @@ class FoldData:
 
 
 def attribute_feature(dataset: accounts_lib.Dataset) -> str:
-  """Returns the feature that describes attributes: embedding, else lists."""
-  if _EMBEDDING in dataset.features:
-    return _EMBEDDING
-  return accounts_lib.ATTRIBUTE_LIST
+  """Returns what describes attributes: lists if they are all that there is."""
+  if _EMBEDDING not in dataset.features and dataset.attribute_names:
+    return accounts_lib.ATTRIBUTE_LIST
+  return _EMBEDDING
 
 
 def has(dataset: accounts_lib.Dataset, feature: str) -> bool:

@@ -59,8 +59,8 @@ def scalars_of(c, workdir, dispatches, length):
   return {k: np.concatenate([s[k] for s in found]) for k in found[0]}
 
 
+SMALL = runs.NARROW
 # The smallest model with each loss, and attribute lists with each.
-SMALL = {'model__perspectives': ('content',)}
 KINDS = {
   'all_pairs': SMALL,
   'triplet': {**SMALL, **TRIPLETS},
