@@ -29,7 +29,7 @@ def bundle(tmp_path_factory):
 @pytest.fixture(scope='module')
 def workdir(bundle, tmp_path_factory):
   folder = tmp_path_factory.mktemp('runs') / 'trained'
-  runs.run(runs.config(bundle, train__epochs=1), folder)
+  runs.run(runs.config(bundle, train__epochs=2), folder)
   return folder
 
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.xdist_group(COMMAND)
 def workdir(tmp_path_factory):
   bundle = runs.write_bundle(tmp_path_factory.mktemp('data') / 'small')
   folder = tmp_path_factory.mktemp('runs') / 'trained'
-  runs.run(runs.config(bundle, train__epochs=1), folder)
+  runs.run(runs.config(bundle, train__epochs=2), folder)
   return folder
 
 

@@ -22,7 +22,10 @@ from morning_jax.training import train
 from tests import runs
 
 # A rate that does not know how long the run will be.
-_CONSTANT = {'optimizer__schedule': 'constant'}
+_CONSTANT = {
+  'optimizer__schedule': 'constant',
+  'model__modalities': ('text',),  # compiles faster
+}
 
 
 @pytest.fixture(scope='module')

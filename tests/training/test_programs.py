@@ -86,7 +86,7 @@ def test_sizes_are_shared_below_a_million(size, padded):
   ],
 )
 def test_padding_changes_no_bit(bundle, tmp_path, monkeypatch, changes):
-  c = runs.config(bundle, **changes)
+  c = runs.config(bundle, model__modalities=('text',), **changes)
   found = []
   for name, size in (('padded', device_data.padded_size), ('tight', int)):
     monkeypatch.setattr(device_data, 'padded_size', size)
