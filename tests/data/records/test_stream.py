@@ -73,7 +73,6 @@ KINDS = {
 # Each step takes eight simulated devices eight meetings: most cases are slow.
 CASES = [
   ('all_pairs', (4, 2), 6),
-  ('triplet', (1, 1), 25),
   *(
     pytest.param(kind, mesh, 25, marks=pytest.mark.slow)
     for kind in KINDS
