@@ -33,10 +33,7 @@ def losses_of(c, workdir, steps) -> dict[str, np.ndarray]:
 # TensorBoard has the loss of every step, and is compared by.
 _STEP_BY_STEP = {'train__steps_per_call': 1}
 VARIANTS = {
-  'default': {
-    'train__batch_size': 61,  # no number of devices divides it
-    'model__modalities': ('text',),  # compiles faster
-  },
+  'default': {'train__batch_size': 61},  # no number of devices divides it
   'triplets': {
     'loss__kind': 'triplet',
     'train__negatives': 3,

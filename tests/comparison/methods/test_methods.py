@@ -97,12 +97,13 @@ def test_says_what_it_goes_without(name, gone):
 @pytest.mark.parametrize(
   ('name', 'gone'), runs.slow_but({('bamir', trained.TEXTS)}, _WITHOUT)
 )
-def test_goes_without_modalities(name, gone):
+def test_goes_without_modalities(request, name, gone):
+  if (name, gone) == ('bamir', trained.CONTENT):
+    reason = 'attributes alone say little in this world: their cosine has .53'
+    request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
   short = trained.without(trained.task(), gone)
-  # Attributes alone say little in this world: their cosine ranks by .53.
-  bound = 0.5 if (name, gone) == ('bamir', trained.CONTENT) else 0.6
   score_BxM = trained.METHODS[name].score(short)
-  assert trained.auc(short, score_BxM) > bound
+  assert trained.auc(short, score_BxM) > 0.6
 
 
 @pytest.mark.parametrize(
