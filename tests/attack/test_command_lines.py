@@ -282,7 +282,7 @@ def world(tmp_path_factory):
     for name in ('bundle', 'trained', 'graph', 'file', 'fifo', 'loop')
   }
   runs.write_bundle(paths['bundle'])
-  c = runs.config(paths['bundle'], train__epochs=1)
+  c = runs.config(paths['bundle'], train__epochs=1, **runs.NARROW)
   runs.run(c, paths['trained'])
   _write_graph(paths['graph'])
   paths['file'].write_text('not what you think\n')

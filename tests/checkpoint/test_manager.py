@@ -230,7 +230,7 @@ def test_what_a_kill_before_the_clean_up_left_is_removed(tmp_path):
 
 def test_metadata_does_not_grow_with_the_run(tmp_path):
   bundle = runs.write_bundle(tmp_path / 'small')
-  run, state = runs.start(runs.config(bundle), tmp_path / 'run')
+  run, state = runs.start(runs.config(bundle, **runs.NARROW), tmp_path / 'run')
   progress = schedule.Progress()
   sizes = []
   for step in (1, 2):

@@ -24,8 +24,8 @@ OPTIONS = compare.Options(
 FAST = dataclasses.replace(OPTIONS, methods=('random', 'similarity'))
 
 
-def recipes(epochs=2, encoder='embedding'):
-  """The recipes, short and narrow."""
+def recipes(epochs=2, encoder='embedding', perspectives=None):
+  """The recipes, short and narrow; with these perspectives, or their own."""
   found = {v: config_lib.get_config(v) for v in ('', 'paper', 'release')}
   for config in found.values():
     config.train.epochs = epochs
@@ -34,6 +34,8 @@ def recipes(epochs=2, encoder='embedding'):
     config.model.image_widths = (16, 8)
     config.model.text_widths = (8, 8)
     config.model.attribute_widths = (16, 8)
+    if perspectives:
+      config.model.perspectives = perspectives
   found[''].train.batch_size = 64
   return found
 

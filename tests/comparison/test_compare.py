@@ -23,17 +23,22 @@ from tests import runs
 from tests.comparison import setups
 
 
+def recipes():
+  """Those of the smallest model, which plays no part here."""
+  return setups.recipes(perspectives=('content',))
+
+
 @pytest.fixture(scope='module')
 def compared(world, tmp_path_factory):
   folder = tmp_path_factory.mktemp('compared')
-  found = compare.compare(world, setups.recipes(), setups.OPTIONS, folder)
+  found = compare.compare(world, recipes(), setups.OPTIONS, folder)
   return folder, found
 
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_files(world, compared, tmp_path, capsys):
   folder, _ = compared
-  compare.compare(world, setups.recipes(), setups.OPTIONS, tmp_path)
+  compare.compare(world, recipes(), setups.OPTIONS, tmp_path)
   files = setups.files_in(tmp_path)
   assert files == setups.files_in(folder)
   assert {'table.txt', 'table.csv', 'table.md', 'table.tex'} <= set(files)
@@ -58,11 +63,11 @@ def test_a_killed_comparison_goes_on(world, compared, tmp_path, monkeypatch):
   stopped = []
   monkeypatch.setattr(measurement, 'measure', counting)
   with pytest.raises(KeyboardInterrupt):
-    compare.compare(world, setups.recipes(), setups.OPTIONS, tmp_path)
+    compare.compare(world, recipes(), setups.OPTIONS, tmp_path)
   stopped.append(True)
   damaged = next(tmp_path.rglob('seed-0-fold-1-of-2.json'))
   damaged.write_text(damaged.read_text()[:-30])
-  compare.compare(world, setups.recipes(), setups.OPTIONS, tmp_path)
+  compare.compare(world, recipes(), setups.OPTIONS, tmp_path)
   # Eight in all, five of them before, and one again.
   assert len(measured) == 9 and len(set(measured)) == 8
   assert setups.files_in(tmp_path) == expected
@@ -72,7 +77,7 @@ def test_a_killed_comparison_goes_on(world, compared, tmp_path, monkeypatch):
 def test_workers_give_the_same_numbers_however_many(world, tmp_path):
   for jobs in (1, 2):
     options = dataclasses.replace(setups.OPTIONS, jobs=jobs)
-    compare.compare(world, setups.recipes(), options, tmp_path / str(jobs))
+    compare.compare(world, recipes(), options, tmp_path / str(jobs))
   assert setups.files_in(tmp_path / '1') == setups.files_in(tmp_path / '2')
 
 

@@ -35,7 +35,7 @@ def arguments(bundle: pathlib.Path, workdir: pathlib.Path) -> list[str]:
   return [
     '--config=configs/morning.py:smoke',
     f'--config.data.bundle={bundle}',
-    '--config.model.modalities=("text",)',  # compiles faster
+    '--config.model.perspectives=("content",)',  # compiles faster
     '--config.train.epochs=4',
     '--config.train.steps_per_call=4',
     '--config.evaluation.every_epochs=1',

@@ -121,7 +121,9 @@ def test_training_that_is_over_is_not_evaluated(tmp_path, monkeypatch, capsys):
 
   monkeypatch.setattr(loop, 'run_to_end', then_terminate)
   monkeypatch.setattr(train, '_finish', evaluated.append)
-  c = runs.config(runs.write_bundle(tmp_path / 'small'), train__epochs=1)
+  c = runs.config(
+    runs.write_bundle(tmp_path / 'small'), train__epochs=1, **runs.NARROW
+  )
   outcome = train.train(c, tmp_path / 'run')
   assert not outcome.finished and not evaluated
   assert runs.newest_step(tmp_path / 'run') == outcome.step

@@ -24,6 +24,11 @@ from morning_jax.training import train
 from tests import runs
 
 
+def narrow(bundle, **changes):
+  """A configuration of the smallest model, which plays no part here."""
+  return runs.config(bundle, **runs.NARROW, **changes)
+
+
 @pytest.fixture(scope='module')
 def bundle(tmp_path_factory):
   return runs.write_bundle(tmp_path_factory.mktemp('data') / 'small')
@@ -34,7 +39,7 @@ def finished(bundle, tmp_path_factory):
   """A finished run in this process: its folder and outcome."""
   workdir = tmp_path_factory.mktemp('runs') / 'finished'
   # As many people type it: from where they stand.
-  c = runs.config(pathlib.Path(os.path.relpath(bundle)))
+  c = narrow(pathlib.Path(os.path.relpath(bundle)))
   return workdir, train.train(c, workdir)
 
 
@@ -108,7 +113,7 @@ def _meta(workdir):
 
 def test_evaluation_is_not_of_fresh_weights(finished, bundle, tmp_path):
   workdir, outcome = finished
-  c = runs.config(bundle, optimizer__learning_rate=0.0)
+  c = narrow(bundle, optimizer__learning_rate=0.0)
   fresh = train.train(c, tmp_path / 'fresh')
   assert fresh.metrics['test']['auc'] != outcome.metrics['test']['auc']
   del workdir
@@ -117,7 +122,7 @@ def test_evaluation_is_not_of_fresh_weights(finished, bundle, tmp_path):
 @pytest.mark.slow
 def test_the_last_step_is_saved_once_between_periods(bundle, tmp_path):
   # 4 epochs; an evaluation every 1.5 of them.
-  c = runs.config(bundle, evaluation__every_epochs=1.5)
+  c = narrow(bundle, evaluation__every_epochs=1.5)
   outcome = train.train(c, tmp_path)
   meta = _meta(tmp_path)
   steps = [h['step'] for h in history.read(tmp_path)]
@@ -129,7 +134,7 @@ def test_the_last_step_is_saved_once_between_periods(bundle, tmp_path):
 def test_a_finished_folder_trains_nothing(finished, bundle, capsys):
   workdir, outcome = finished
   before = {p: p.stat().st_mtime_ns for p in workdir.rglob('*')}
-  again = train.train(runs.config(bundle), workdir)
+  again = train.train(narrow(bundle), workdir)
   out = capsys.readouterr().out
   assert 'is finished' in out
   assert again.metrics == outcome.metrics
@@ -140,7 +145,7 @@ def test_more_epochs_go_on_from_the_end(finished, bundle, tmp_path):
   workdir, outcome = finished
   copy = tmp_path / 'copy'
   shutil.copytree(workdir, copy)
-  more = train.train(runs.config(bundle, train__epochs=5), copy)
+  more = train.train(narrow(bundle, train__epochs=5), copy)
   assert more.step == outcome.step // 4 * 5
 
 
@@ -158,7 +163,7 @@ def test_metrics_of_an_earlier_end_are_not_those_of_a_later_one(
   def kill(run):
     raise Killed
 
-  c = runs.config(bundle, train__epochs=8)
+  c = narrow(bundle, train__epochs=8)
   with monkeypatch.context() as patch:
     patch.setattr(train, '_finish', kill)
     with pytest.raises(Killed):
@@ -190,15 +195,13 @@ def test_damaged_metrics_are_measured_again(finished, bundle, tmp_path, damage):
       'bare': json.dumps({'valid': {'step': step}, 'test': {'step': step}}),
     }[damage]
   )
-  assert train.train(runs.config(bundle), copy).metrics == outcome.metrics
+  assert train.train(narrow(bundle), copy).metrics == outcome.metrics
   assert json.loads(file.read_text()) == outcome.metrics
 
 
 def test_another_configuration_is_refused_field_by_field(finished, bundle):
   workdir, _ = finished
-  c = runs.config(
-    bundle, optimizer__learning_rate=0.5, model__hidden_dropout=0.25
-  )
+  c = narrow(bundle, optimizer__learning_rate=0.5, model__hidden_dropout=0.25)
   with pytest.raises(errors.UserError) as e:
     train.train(c, workdir)
   assert 'config.optimizer.learning_rate is 0.003' in str(e.value)
@@ -216,7 +219,7 @@ def test_another_configuration_is_refused_field_by_field(finished, bundle):
 def test_evaluations_that_never_come_are_refused(
   bundle, tmp_path, every_epochs, said
 ):
-  c = runs.config(bundle, evaluation__every_epochs=every_epochs)
+  c = narrow(bundle, evaluation__every_epochs=every_epochs)
   with pytest.raises(errors.UserError, match=said):
     train.train(c, tmp_path / 'run')
 
@@ -229,11 +232,11 @@ def test_changed_data_is_refused(finished, bundle, tmp_path):
   x[0, 0] += 1e-3
   np.save(copy / 'content_text.npy', x)
   with pytest.raises(errors.UserError, match='the data has other contents'):
-    train.train(runs.config(copy), workdir)
+    train.train(narrow(copy), workdir)
 
 
 def test_the_first_bad_number_stops_the_run(bundle, tmp_path):
-  c = runs.config(
+  c = narrow(
     bundle, optimizer__learning_rate=1e30, optimizer__schedule='constant'
   )
   with pytest.raises(errors.DivergedError) as e:
@@ -246,7 +249,7 @@ def test_the_last_good_checkpoint_is_kept(finished, bundle, tmp_path):
   workdir, outcome = finished
   copy = tmp_path / 'copy'
   shutil.copytree(workdir, copy)
-  c = runs.config(bundle, train__epochs=8)
+  c = narrow(bundle, train__epochs=8)
   run = runs.prepare(c, copy)
   with pytest.raises(errors.DivergedError) as e:
     run.check_finite(
@@ -265,7 +268,7 @@ def test_no_valid_brands_and_no_share_keep_the_last(bundle, tmp_path):
   shutil.copytree(bundle, folder)
   accounts = folder / 'accounts.csv'
   accounts.write_text(accounts.read_text().replace(',valid,', ',train,'))
-  c = runs.config(folder, data__valid_share=0.0, **runs.NARROW)
+  c = narrow(folder, data__valid_share=0.0)
   outcome = train.train(c, tmp_path / 'run')
   assert outcome.metrics['test']['step'] == outcome.step
   assert set(outcome.metrics) == {'test'}
@@ -277,7 +280,7 @@ def test_lent_validation_brands(bundle, tmp_path, capsys):
   accounts = folder / 'accounts.csv'
   text = accounts.read_text().replace(',valid,', ',train,')
   accounts.write_text(text.replace(',test,', ',train,'))
-  c = runs.config(folder, data__valid_share=0.25, **runs.NARROW)
+  c = narrow(folder, data__valid_share=0.25)
   outcome = train.train(c, tmp_path / 'run')
   assert set(outcome.metrics) == {'valid'}
   assert outcome.metrics['valid']['num_brands'] == 12
@@ -290,12 +293,11 @@ def test_lent_validation_brands(bundle, tmp_path, capsys):
 
 
 def test_early_stop(bundle, tmp_path):
-  c = runs.config(
+  c = narrow(
     bundle,
     train__epochs=50,
     evaluation__patience=2,
     optimizer__learning_rate=0.0,
-    **runs.NARROW,
   )
   outcome = train.train(c, tmp_path)
   per_epoch = outcome.step // 3
@@ -322,7 +324,7 @@ def test_cross_validation(bundle, tmp_path, capsys, monkeypatch):
 
   monkeypatch.setattr(sampler, 'positives_of_step', traced)
   monkeypatch.setattr(train, 'train', counted)
-  c = runs.config(bundle, data__folds=3, train__epochs=1, **runs.NARROW)
+  c = narrow(bundle, data__folds=3, train__epochs=1)
   assert cross_validation.cross_validate(c, tmp_path)
   assert of_folds[0] and of_folds[1:] == [0, 0]  # one program for all folds
   assert c.data.fold == -1  # as it was

@@ -34,7 +34,7 @@ def config(bundle, encoder='gcn', **changes):
     model__attribute__start='learned',
     model__attribute__freeze=False,
     model__attribute__dimensions=16,
-    model__modalities=('text',),  # compiles faster
+    model__perspectives=('attribute',),  # compiles faster
     **changes,
   )
 
@@ -212,6 +212,6 @@ def test_trained_vectors_are_the_encoder_s(trained, bundle):
 
 
 def test_a_model_without_a_graph_has_no_vectors(bundle, tmp_path):
-  train.train(runs.config(bundle, train__epochs=1), tmp_path)
+  train.train(runs.config(bundle, train__epochs=1, **runs.NARROW), tmp_path)
   with pytest.raises(errors.UserError, match='no attribute graph'):
     trained_model.node_vectors(tmp_path)
