@@ -157,6 +157,12 @@ def main(argv: list[str]) -> None:
   )
   if _PLOT.value:
     _check_picture(_PLOT.value)
+  for flag in (_WORKDIR, _VECTORS):
+    if flag.value is not None and _NEIGHBOURS.value is None:
+      raise errors.UserError(
+        f'--{flag.name} says nothing without --neighbours=NAME: its vectors are'
+        ' those that neighbours are found by'
+      )
   dataset = bundle.read_bundle(_BUNDLE.value)
   if _EDGES.value and dataset.attributes is not None:
     graph = edge_list.read_edge_list(_EDGES.value, dataset.attributes)
@@ -178,7 +184,9 @@ def main(argv: list[str]) -> None:
   print('\n'.join(inspection.summary_lines(graph, pairs=_COUNT.value)))
   if node is not None or _SAVE_VECTORS.value:
     # The cheaper first: it may turn out that there are none.
-    after = _trained_vectors(_WORKDIR.value, graph) if _WORKDIR.value else None
+    after = None
+    if _WORKDIR.value is not None:
+      after = _trained_vectors(_WORKDIR.value, graph)
     heading, before = _vectors(dataset.attributes, graph)
     vectors = {heading: before}
     if after is not None:

@@ -184,6 +184,7 @@ _GRAMMARS = {
       'count': [*good('1', '3', str(2**40)), *_NO_NUMBER, *bad('0')],
       'plot': [*good('x.png', 'x.svg', 'x'), *_NO_OUTPUT, *bad('x.nonsense')],
       'save_vectors': _NO_OUTPUT,
+      'workdir': bad('', '/proc/x', 'nowhere', '{file}', '{loop}', '{trained}'),
       'p': bad('', '0', '-1', 'nan', 'inf', 'x', '1e-300'),
       'q': bad('', '0', 'nan', '-inf', '1e300'),
       'seed': [*good('0', str(2**32 - 1)), *_NO_NUMBER, *bad(str(2**32))],

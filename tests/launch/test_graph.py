@@ -58,6 +58,14 @@ def test_the_launcher_prints_the_graph_neighbours_and_saves_vectors(tmp_path):
   assert 'by stored vector' in again.stdout
 
 
+@pytest.mark.parametrize('flag', ['workdir', 'vectors'])
+def test_vectors_to_compare_by_are_for_neighbours(tmp_path, flag):
+  done = _launch(f'--bundle={_bundle(tmp_path / "b")}', f'--{flag}={tmp_path}')
+  assert done.returncode == 2
+  assert done.stderr.startswith(f'error: --{flag} says nothing without --neigh')
+  assert done.stderr.count('\n') == 1
+
+
 @pytest.mark.parametrize(
   'extra, message',
   [
