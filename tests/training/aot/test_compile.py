@@ -339,7 +339,7 @@ def test_no_collective_carries_the_whole_batch():
   assert 1024 * 48 * 4 / 8 * 2 < rows[0].bytes < 1024 * 48 * 4
 
 
-# The test above shows it of eight simulated devices.
+# On simulated devices, above, blocks are of one size in place of ragged.
 @pytest.mark.slow
 @needs_libtpu
 def test_on_a_slice_only_what_is_wanted_travels():
