@@ -16,9 +16,10 @@ to store, and are ended by it as any program is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import functools
 import logging as python_logging
+import math
 import os
 import pathlib
 import signal
@@ -85,6 +86,23 @@ def check_output_files(**paths: str | None) -> None:
       raise errors.UserError(
         f'--{flag}={path}: is the file that --{other} names too'
       )
+
+
+def refuse(
+  meaningless: Sequence[flags.FlagHolder[Any] | flags.Flag], why: str
+) -> None:
+  """Refuses flags that would be passed over in silence.
+
+  Args:
+    meaningless: what must not be asked for, next to the others.
+    why: goes on from "--flag says nothing".
+
+  Raises:
+    UserError: one of them has another value than its default.
+  """
+  for flag in meaningless:
+    if flag.value not in (flag.default, []):
+      raise errors.UserError(f'--{flag.name} says nothing {why}')
 
 
 def _keep_programs(folder: str) -> None:
@@ -170,6 +188,9 @@ def _parse_flags(argv: list[str], *, arguments: int = 0) -> list[str]:
     flag = flags.FLAGS[name]
     if flag.present and flag.value in ('', [], ()):
       _fail(f'--{name}=: is empty; leave the flag out for its default')
+    # Nothing is below or above NaN: absl's bounds let it pass.
+    if isinstance(flag.value, float) and not math.isfinite(flag.value):
+      _fail(f'--{name}={flag.value} is not finite')
   return rest
 
 

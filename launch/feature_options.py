@@ -111,6 +111,11 @@ LEARNED = (
 )
 
 
+def defined() -> list[flags.Flag]:
+  """Returns all flags of this module."""
+  return flags.FLAGS.get_flags_for_module(__name__)
+
+
 def _number(flag: str, text: str, *, least: int = 2) -> int:
   if not (text.isascii() and text.isdigit()) or len(text) > 6:
     raise errors.UserError(

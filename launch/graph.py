@@ -157,12 +157,12 @@ def main(argv: list[str]) -> None:
   )
   if _PLOT.value:
     _check_picture(_PLOT.value)
-  for flag in (_WORKDIR, _VECTORS):
-    if flag.value is not None and _NEIGHBOURS.value is None:
-      raise errors.UserError(
-        f'--{flag.name} says nothing without --neighbours=NAME: its vectors are'
-        ' those that neighbours are found by'
-      )
+  if _NEIGHBOURS.value is None:
+    command_line.refuse(
+      (_WORKDIR, _VECTORS),
+      'without --neighbours=NAME: its vectors are those that neighbours are'
+      ' found by',
+    )
   dataset = bundle.read_bundle(_BUNDLE.value)
   if _EDGES.value and dataset.attributes is not None:
     graph = edge_list.read_edge_list(_EDGES.value, dataset.attributes)

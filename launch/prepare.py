@@ -136,6 +136,46 @@ _SKIP_BAD = flags.DEFINE_bool(
 )
 
 
+def _check_task() -> None:
+  """Checks that no flag is of another task than the one asked for.
+
+  Raises:
+    UserError: one is.
+  """
+  if not _EMBEDDED.value:
+    command_line.refuse([_WORLD], 'without --embedded')
+  if not _IMPORT.value:
+    command_line.refuse(
+      (_SOURCE, _PICTURES, *_TABLES.values()), 'without --import=PROGRAM'
+    )
+  for task, is_asked in (
+    (_EMBEDDED, _EMBEDDED.value),
+    (_IMPORT, _IMPORT.value is not None),
+  ):
+    if is_asked:
+      command_line.refuse(
+        (*_OF_PREPARING, *feature_options.defined()),
+        f'beside --{task.name}, which writes the raw folder and ends; prepare'
+        ' it with a second command',
+      )
+  if _EMBEDDED.value:
+    command_line.refuse([_IMPORT, _SKIP_BAD], 'beside --embedded')
+
+
+_OF_PREPARING = (
+  _BUNDLE,
+  _RECORDS,
+  _BRAND_FILES,
+  _FITTED,
+  _WORK,
+  _REPORT,
+  _WORKERS,
+  _RUNNER,
+  _BEAM,
+  _SHARD_SIZE,
+)
+
+
 def _check_outputs() -> None:
   """Checks which flags go together."""
   if bool(_BUNDLE.value) == bool(_BRAND_FILES.value):
@@ -157,6 +197,7 @@ def _check_outputs() -> None:
 def main(argv: list[str]) -> None:
   """Prepares what the flags name."""
   del argv
+  _check_task()
   try:
     from launch import preparing
   except ImportError as e:

@@ -18,9 +18,7 @@ The parts of a score are beyond what a typical influencer gets from the brand.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import dataclasses
-from typing import Any
 
 from absl import flags
 
@@ -122,25 +120,23 @@ def _check_flags() -> None:
         '--all_brands writes a file: --output=FILE with'
         f' --format={", ".join(batch.FORMATS)}'
       )
-    _refuse(_OF_A_SHORTLIST, 'all_brands', 'the shortlist of one brand')
+    command_line.refuse(
+      [_SHORTLIST, *_OF_A_SHORTLIST],
+      'of an answer to --all_brands; it is for the shortlist of one brand',
+    )
   elif asked[0] in ('influencer', 'similar_to'):
-    flags_of_a_brand = (*candidates.OF_A_BRAND, *_OF_A_SHORTLIST)
-    _refuse(flags_of_a_brand, asked[0], 'the ranking of a brand')
+    command_line.refuse(
+      (*candidates.OF_A_BRAND, _SHORTLIST, *_OF_A_SHORTLIST),
+      f'of an answer to --{asked[0]}; it is for the ranking of a brand',
+    )
+  if _SHORTLIST.value is None:
+    command_line.refuse(_OF_A_SHORTLIST, 'without --shortlist=COUNT')
+  if _SIMILAR_TO.value is None:
+    command_line.refuse([_PERSPECTIVE], 'without --similar_to=INFLUENCER')
   output.check()
 
 
-_OF_A_SHORTLIST = (_SHORTLIST, _BUDGET, _COSTS)
-
-
-def _refuse(
-  meaningless: Sequence[flags.FlagHolder[Any]], asked: str, is_for: str
-) -> None:
-  for flag in meaningless:
-    if flag.value not in (flag.default, []):
-      raise errors.UserError(
-        f'--{flag.name} says nothing of an answer to --{asked}; it is for'
-        f' {is_for}'
-      )
+_OF_A_SHORTLIST = (_BUDGET, _COSTS, _DIVERSITY, _REACH)
 
 
 def _named(

@@ -59,7 +59,12 @@ def main(argv: list[str]) -> None:
   sources = [f for f in (_BUNDLE, _BUILDER, _CHECK) if f.value is not None]
   if len(sources) != 1:
     raise errors.UserError('name one of --bundle, --builder, --check')
+  if _BUILDER.value is None:
+    command_line.refuse([_DATA_DIR], 'without --builder=NAME')
   if _CHECK.value is not None:
+    command_line.refuse(
+      (_OUTPUT, _FILE_MIB), 'beside --check: nothing is written'
+    )
     count = packing.check(_CHECK.value)
     console.say(f'{_CHECK.value}: the records of {count:,} accounts are whole')
     return

@@ -59,7 +59,8 @@ def explain(error: Exception) -> tuple[str, int] | None:
     number, path = error.errno, error.filename
   else:
     told = re.search(r"\[os_error_code='(\d+)'\]", str(error))
-    file = re.search(r'local file "([^"]+)"', str(error))
+    # The first of the paths in it: of the database, or of a file of it.
+    file = re.search(r'"(/[^"\\]+)', str(error))
     number, path = int(told[1]) if told else None, file and file[1]
   if number not in _MISTAKES | _TRANSIENT:
     return None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-import contextlib
 import errno
-import os
 import pathlib
 import re
 
@@ -57,17 +54,6 @@ def raise_together(name: str, failure: Exception | None) -> None:
 def name(folder: pathlib.Path) -> str:
   """Returns what messages call the checkpoint in a folder."""
   return f'{folder.parent.parent}: checkpoint {folder.name}'
-
-
-@contextlib.contextmanager
-def with_path(folder: pathlib.Path) -> Iterator[None]:
-  """Adds a folder to errors of the system that name no file of it."""
-  try:
-    yield
-  except OSError as e:
-    if e.errno is None or e.filename is not None:
-      raise
-    raise OSError(e.errno, os.strerror(e.errno), str(folder)) from e
 
 
 def could_not_be_read(name: str, what: str) -> CheckpointError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 import os
-import pathlib
 from typing import Any
 
 from orbax import checkpoint as ocp
@@ -58,7 +57,7 @@ class Checkpoints:
     """
     if max_to_keep < 1:
       raise errors.UserError('config.checkpoint.max_to_keep must be at least 1')
-    self._folder = pathlib.Path(workdir).resolve() / _FOLDER
+    self._folder = files.real_path(workdir) / _FOLDER
     self._max_to_keep = max_to_keep
     self._best_metric = best_metric
     self._read_only = read_only
@@ -102,7 +101,7 @@ class Checkpoints:
 
   def _finish(self, end: Callable[[], None]) -> None:
     """Waits for a save by a function of Orbax, and makes its name last."""
-    with failures.with_path(self._folder):
+    with files.with_path(self._folder):
       end()
     if multihost.is_first():
       files.sync(self._folder)
@@ -163,7 +162,7 @@ class Checkpoints:
       arrays={name: checksums.describe(tree) for name, tree in items.items()},
       metrics=metrics,
     )
-    with failures.with_path(self._folder):
+    with files.with_path(self._folder):
       manager = self._open()
       self._finish(manager.wait_until_finished)
       self._saving = step

@@ -29,8 +29,9 @@ _LOCK_FILE = '.lock'
 def hold(workdir: pathlib.Path) -> Iterator[None]:
   """Makes the working folder and keeps other runs out of it.
 
-  A folder that is new and stays empty is removed in the end. Where the file
-  system has no locks, no other run is kept out. A killed process holds no lock.
+  A folder that is new and stays empty is removed in the end, and so are those
+  above that were made for it. Where the file system has no locks, no other run
+  is kept out. A killed process holds no lock.
 
   Args:
     workdir: the working folder.
@@ -38,11 +39,11 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
   Raises:
     UserError: it lies on a disk of one host's own, or another run is in it.
   """
-  new = not workdir.exists()
+  new = [p for p in (workdir, *workdir.parents) if not p.exists()]
   workdir.mkdir(parents=True, exist_ok=True)
   with contextlib.ExitStack() as at_end:
-    if new and multihost.is_first():
-      at_end.callback(_remove_if_empty, workdir)
+    if multihost.is_first():
+      at_end.callback(_remove_if_empty, new)
     _check_shared(workdir)
     holder: str | None = None
     if multihost.is_first():
@@ -58,28 +59,30 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
     yield
 
 
-def _remove_if_empty(folder: pathlib.Path) -> None:
+def _remove_if_empty(folders: list[pathlib.Path]) -> None:
   with contextlib.suppress(OSError):
-    folder.rmdir()
+    for folder in folders:  # from the innermost on
+      folder.rmdir()
 
 
 def _lock(path: pathlib.Path, at_end: contextlib.ExitStack) -> str | None:
   """Locks a file until the end; tells who has it locked already, if any."""
   try:
-    file = at_end.enter_context(path.open('a+', encoding='utf-8'))
+    # Without a buffer: what can't be written would fail at the end once more.
+    file = at_end.enter_context(path.open('ab+', buffering=0))
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
   except BlockingIOError:
     file.seek(0)
-    return file.read() or 'just started'
+    return file.read().decode(errors='replace') or 'just started'
   except OSError:
     return None
   if not (path.exists() and os.path.samefile(path, file.fileno())):
     return 'just ended'  # and took with it the file that was opened here
   # Before the lock is gone, so that it is no other run's file.
   at_end.callback(path.unlink, missing_ok=True)
-  file.truncate(0)
-  file.write(f'process {os.getpid()} on host {socket.gethostname()}')
-  file.flush()
+  with files.with_path(path):
+    file.truncate(0)
+    file.write(f'process {os.getpid()} on host {socket.gethostname()}'.encode())
   return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import os
-import pathlib
 import tempfile
 from typing import Any
 
@@ -70,7 +69,7 @@ def compare(
     UserError: an option, the data or the folder can't be used, or another
       comparison works in the folder.
   """
-  workdir = pathlib.Path(workdir).resolve()
+  workdir = files.real_path(workdir)
   run = protocol.Comparison(dataset, recipes, options, workdir)
   _prepare(run)
   with workdir_lib.hold(workdir):

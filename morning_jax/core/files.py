@@ -23,6 +23,25 @@ _DRAFT = '.draft'
 _LOSSES = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC}
 
 
+def real_path(path: Path) -> pathlib.Path:
+  """Returns a path from the root on, with links followed.
+
+  Where links lead in a circle, the path ends in one: whatever opens it says so.
+  """
+  return pathlib.Path(os.path.realpath(path))
+
+
+@contextlib.contextmanager
+def with_path(path: Path) -> Iterator[None]:
+  """Adds a path to errors of the system that name none, as of an open file."""
+  try:
+    yield
+  except OSError as e:
+    if e.errno is None or e.filename is not None:
+      raise
+    raise OSError(e.errno, os.strerror(e.errno), os.fspath(path)) from e
+
+
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
   """Writes a file that appears whole or not at all, also after a power cut.
 
@@ -39,16 +58,14 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
   path = pathlib.Path(path)
   handle, draft = _new_draft(path)
   try:
-    with os.fdopen(handle, 'wb') as f:
+    with with_path(path), os.fdopen(handle, 'wb') as f:
       write(f)
       f.flush()
       os.fsync(f.fileno())
     draft.chmod(0o666 & ~_umask())
     draft.replace(path)
-  except BaseException as e:
+  except BaseException:
     draft.unlink(missing_ok=True)
-    if isinstance(e, OSError) and e.errno and e.filename is None:
-      raise OSError(e.errno, os.strerror(e.errno), str(path)) from e
     raise
   sync(path.parent)
 

@@ -7,11 +7,13 @@ import dataclasses
 import datetime
 import os
 import pathlib
+import re
 from typing import Any
 
 import jax
 
 from morning_jax.core import accounts as accounts_lib
+from morning_jax.core import errors
 from morning_jax.evaluation import metrics as metrics_lib
 from morning_jax.graph import attribute_graph
 from morning_jax.graph import inspection
@@ -109,9 +111,14 @@ def gather(
     The contents.
 
   Raises:
-    UserError: an unknown brand, no brand was held out, or no comparison in the
-      folder.
+    UserError: an unknown brand, no brand was held out, no comparison in the
+      folder, or no name of a license.
   """
+  if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9.+_-]{0,79}', license_name):
+    raise errors.UserError(
+      f'license {errors.quoted(license_name)}: is no name of one, as apache-2.0'
+      ' is (letters, digits, . + _ -)'
+    )
   compared = None
   if comparison is not None:
     compared = ablations.read(

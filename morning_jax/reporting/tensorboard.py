@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-import contextlib
+from collections.abc import Mapping
 import itertools
 import os
 import pathlib
@@ -16,6 +15,7 @@ from tensorboardX import record_writer
 from tensorboardX import summary
 from tensorboardX.proto import event_pb2
 
+from morning_jax.core import files
 from morning_jax.core import multihost
 
 
@@ -69,7 +69,7 @@ class Scalars:
       OSError: it can't be written.
     """
     if self._file is not None:
-      with _with_path(self._file.name):
+      with files.with_path(self._file.name):
         os.fsync(self._file.fileno())
 
   def close(self) -> None:
@@ -87,18 +87,9 @@ class Scalars:
       event.wall_time = time.time()
       records.append(_record(event.SerializeToString()))
     left = memoryview(b''.join(records))
-    with _with_path(self._file.name):
+    with files.with_path(self._file.name):
       while left:
         left = left[self._file.write(left) :]
-
-
-@contextlib.contextmanager
-def _with_path(path: str) -> Iterator[None]:
-  """Adds the path to errors of an open file, which do not name it."""
-  try:
-    yield
-  except OSError as e:
-    raise type(e)(*e.args[:2], path) from e
 
 
 def _new_file(folder: pathlib.Path) -> BinaryIO:

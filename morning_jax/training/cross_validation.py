@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from typing import Any
 
 import ml_collections
 
 from morning_jax.checkpoint import workdir as workdir_lib
+from morning_jax.core import files
 from morning_jax.core import multihost
 from morning_jax.data import dataset as dataset_lib
 from morning_jax.evaluation import tables
@@ -31,7 +31,7 @@ def cross_validate(
   Returns:
     Whether all folds are finished; False after a SIGTERM.
   """
-  workdir = pathlib.Path(workdir).resolve()
+  workdir = files.real_path(workdir)
   dataset = dataset_lib.load(config.data)
   count = config.data.folds
   folds: list[dict[str, Any]] = []

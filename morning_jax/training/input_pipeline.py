@@ -15,6 +15,7 @@ import numpy as np
 
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import feature_rows
+from morning_jax.core import files
 from morning_jax.core import input_spec
 from morning_jax.core import multihost
 from morning_jax.data import preprocessing
@@ -66,7 +67,7 @@ def open_table(
     return preprocessing.account_table(spec, fitted, dataset)
   if stored:
     return preprocessing.account_source(spec, fitted, dataset)
-  place = pathlib.Path(config.data.stream_dir or workdir / 'stream').resolve()
+  place = files.real_path(config.data.stream_dir or workdir / 'stream')
   made_from = store.fingerprint(
     data_fingerprint, spec.transforms, fitted, list(spec.attribute_names)
   )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pathlib
 from typing import Any
 
 import jax
@@ -13,6 +12,7 @@ import ml_collections
 from morning_jax.checkpoint import workdir as workdir_lib
 from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
+from morning_jax.core import files
 from morning_jax.core import multihost
 from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import splits as splits_lib
@@ -109,8 +109,8 @@ def train(
     DivergedError: a loss part is not finite any more.
   """
   config_check.check(config)
-  workdir = pathlib.Path(workdir).resolve()
-  if workdir.exists() and not workdir.is_dir():
+  workdir = files.real_path(workdir)
+  if os.path.lexists(workdir) and not workdir.is_dir():
     raise errors.UserError(f'--workdir={workdir}: is no folder')
   if dataset is None:
     dataset = dataset_lib.load(config.data)

@@ -2,7 +2,8 @@
 
 All of them:
   pytest -m slow tests/attack/test_command_lines.py
-MORNING_ATTACK_LINES says how many (1,000), MORNING_ATTACK_SEED which ones (0).
+MORNING_ATTACK_LINES says how many (1,000), MORNING_ATTACK_SEED which ones (0),
+MORNING_ATTACK_COMMANDS of which launchers (`recommend,serve`; all of them).
 A line that fails is printed; it can be typed as it is.
 """
 
@@ -11,267 +12,15 @@ import pathlib
 import random
 import shlex
 import shutil
-from typing import NamedTuple
 
 import pytest
 
 from launch import command_line
 from tests import runs
+from tests.attack import command_grammars
 from tests.attack import forked
 
 _FAST = 15
-
-
-class Value(NamedTuple):
-  """A value of a flag.
-
-  Attributes:
-    text: the value; `{x}` is a path of the world below.
-    bad: whether a line with it must end with code 2.
-  """
-
-  text: str
-  bad: bool = False
-
-
-def good(*texts: str) -> list[Value]:
-  return [Value(t) for t in texts]
-
-
-def bad(*texts: str) -> list[Value]:
-  return [Value(t, bad=True) for t in texts]
-
-
-_NO_TEXT = bad('', '{here}/\udcff')
-_NO_NUMBER = bad(
-  '', 'x', '1.5', '-1', '1e3', '²', str(2**63), '9' * 5000, '0x', '--', 'nan'
-)
-_NO_FOLDER = [
-  *_NO_TEXT,
-  *bad('nowhere', '{file}', '{loop}', '{dangling}', '/dev/null', 'n' * 300),
-  *bad('n/' * 3000, '{fifo}', '\x1b[31mred', 'a\nb', '" ; $(x)'),
-]
-_NO_OUTPUT = [
-  *_NO_TEXT,
-  *bad('{here}', '{fifo}', '/dev/full', 'nowhere/x', '{file}/x', 'n' * 256),
-  *bad('/proc/x.json', 'n/' * 3000, '{here}/' + '\N{SNOWMAN}' * 90),
-]
-_OUTPUTS = good('x', '{here}/x', 'n' * 250, '\N{SNOWMAN}' * 80, '-', ' ')
-_BUNDLE = [*good('{bundle}'), *_NO_FOLDER, *bad('{trained}', '{here}')]
-_TRAINED = [*good('{trained}'), *_NO_FOLDER, *bad('{bundle}', '{here}')]
-_CONFIG = bad(
-  '',
-  'nowhere.py',
-  '{here}',
-  '{fifo}',
-  '{file}',
-  'configs/morning.py:smok',
-  '{lacking}',
-  '{surplus}',
-  '{untyped}',
-  '{raising}',
-  '{other}',
-  '{exiting}',
-  '{empty}',
-  '{file}:\udcff',
-  'n' * 300,
-)
-_FIELDS = {
-  'seed': [*good('1'), *_NO_NUMBER],
-  'data.bundle': _NO_FOLDER,
-  'data.folds': bad('-1', '1000', 'x', ''),
-  'data.valid_share': bad('nan', 'x', ''),
-  'data.placement': bad('', 'disk', '0'),
-  'data.stream_mib': bad('0', '-1', 'x'),
-  'mesh.data': bad('3', '0', 'x', ''),
-  'model.encoder': bad('', 'resdual', '1'),
-  'model.perspectives': bad('', 'content,none', '()', '((((', '"'),
-  'model.image_widths': bad('a', '', '1.5', '(1', '[' * 200),
-  'model.init_scale': bad('inf', '-1', 'x'),
-  'loss.kind': bad('', 'pairs'),
-  'optimizer.learning_rate': bad('nan', '-1', 'x', ''),
-  'train.batch_size': [*good('32'), *_NO_NUMBER, *bad('0')],
-  'train.epochs': [*_NO_NUMBER, *bad('0')],
-  'train.shuffle': bad('maybe', '2', ''),
-  'evaluation.every_epochs': bad('0', 'nan', 'inf', 'x'),
-  'evaluation.batch_size': bad('0', '-5'),
-  'train.epoch': bad('1', ''),
-  'trian': bad('1', ''),
-}
-_DISTRIBUTED = {
-  'distributed': [*good('off', 'auto'), *bad('', 'maybe')],
-  'coordinator_address': bad('', 'x', 'x:', ':1', 'x:99999', 'x:²', 'x:-1'),
-  'num_processes': bad('', 'x', '0', '2', '-1', '9' * 30),
-  'process_id': bad('', 'x', '-1', '0', '5'),
-}
-_EVERYWHERE = {
-  'compilation_cache': [
-    *_NO_TEXT,
-    *bad('{file}', '{file}/x', '/proc/x', 'n' * 256),
-  ],
-  'wrkdir': bad('x', ''),
-  'verbosity': bad('x', ''),
-  'flagfile': bad('nowhere', '{here}'),
-}
-
-
-class Grammar(NamedTuple):
-  """The command lines of a launcher.
-
-  Attributes:
-    always: what every line begins with; later flags win.
-    flags: flag -> values to draw from.
-    codes: exit codes of lines without a bad value.
-    words: words without `--`, of which some lines have one.
-  """
-
-  always: list[str]
-  flags: dict[str, list[Value]]
-  codes: tuple[int, ...] = (0,)
-  words: list[Value] = bad('smoke', '', '-', '\udcff', '²')
-
-
-_GRAMMARS = {
-  'train': Grammar(
-    [
-      '--config={here}/configs/morning.py:smoke',
-      '--config.train.epochs=1',
-      '--config.data.bundle={bundle}',
-    ],
-    {
-      'config': _CONFIG,
-      **{f'config.{k}': v for k, v in _FIELDS.items()},
-      'workdir': [
-        *good('x', ' ', '\N{SNOWMAN}', '-', 'a\nb'),
-        *_NO_TEXT,
-        *bad(
-          '{trained}',
-          '{file}',
-          '{fifo}',
-          '/dev/null',
-          '{loop}',
-          'n' * 300,
-          '/proc/x',
-        ),
-      ],
-      **_DISTRIBUTED,
-      **_EVERYWHERE,
-    },
-  ),
-  'evaluate': Grammar(
-    ['--workdir={trained}'],
-    {
-      'workdir': _TRAINED,
-      'bundle': _BUNDLE,
-      'split': [
-        *good('test', 'train', 'valid,test', 'test,test'),
-        *bad('', 'tset', ',', 'test,', 'Test', '²'),
-      ],
-      'json': [*_OUTPUTS, *_NO_OUTPUT],
-      'scores': [*good('s.npz'), *_NO_OUTPUT],
-      **_DISTRIBUTED,
-      **_EVERYWHERE,
-    },
-    # Scores of two splits do not fit into one file.
-    codes=(0, 2),
-  ),
-  'graph': Grammar(
-    ['--bundle={graph}'],
-    {
-      'bundle': [*good('{graph}'), *_NO_FOLDER, *bad('{trained}')],
-      'edges': [*_NO_TEXT, *bad('nowhere', '{here}', '{file}', '{loop}')],
-      'neighbours': [*good('wine'), *bad('', 'wines', '\udcff', 'a\nb')],
-      'count': [*good('1', '3', str(2**40)), *_NO_NUMBER, *bad('0')],
-      'plot': [*good('x.png', 'x.svg', 'x'), *_NO_OUTPUT, *bad('x.nonsense')],
-      'save_vectors': _NO_OUTPUT,
-      'workdir': bad('', '/proc/x', 'nowhere', '{file}', '{loop}', '{trained}'),
-      'p': bad('', '0', '-1', 'nan', 'inf', 'x', '1e-300'),
-      'q': bad('', '0', 'nan', '-inf', '1e300'),
-      'seed': [*good('0', str(2**32 - 1)), *_NO_NUMBER, *bad(str(2**32))],
-      **_EVERYWHERE,
-    },
-  ),
-  'compare': Grammar(
-    [
-      '--bundle={bundle}',
-      '--methods=similarity',
-      '--seeds=1',
-      '--folds=2',
-      '--jobs=0',
-    ],
-    {
-      'bundle': _BUNDLE,
-      'methods': bad('', 'morning-papers', 'similarity,', ',', '²'),
-      'folds': [*_NO_NUMBER, *bad('0', '1', '1000')],
-      'seeds': [*_NO_NUMBER, *bad('0', '99999999999')],
-      'costly_seeds': [*_NO_NUMBER, *bad('0')],
-      'curves': bad('', 'epoch', ',', '²'),
-      'jobs': [*_NO_NUMBER, *bad('99999999')],
-      'workdir': [
-        *good('x', '\N{SNOWMAN}'),
-        *_NO_TEXT,
-        *bad('{file}', '{fifo}', '/dev/null', '{loop}', 'n' * 300, '/proc/x'),
-      ],
-      **_EVERYWHERE,
-    },
-  ),
-  'compile': Grammar(
-    [
-      '--topology=v5e:2x2',
-      '--config={here}/configs/morning.py:smoke',
-      '--features=content_text:8',
-    ],
-    {
-      'config': _CONFIG,
-      'topology': bad('', 'v5e', 'v5e:', 'v9:2x2', 'v5e:0x2', 'v5e:²x2', ':'),
-      'brands': [*_NO_NUMBER, *bad('0', str(2**31))],
-      'influencers': [*_NO_NUMBER, *bad('0')],
-      'features': bad('', 'content_text', 'x:1', 'content_text:²', ':', ','),
-      'sweep': bad('', 'brands', 'brands:', 'x:1', 'brands:0', 'brands:²'),
-      'config.train.batch_size': [*_NO_NUMBER, *bad('0')],
-      **_EVERYWHERE,
-    },
-    codes=(0, 1),
-  ),
-  'import_release': Grammar(
-    ['--features={here}', '--bundle=new'],
-    {
-      'features': _NO_FOLDER,
-      'bundle': [*_NO_TEXT, *bad('{bundle}', '{file}', '{file}/x')],
-      'test_pairs': [*_NO_TEXT, *bad('nowhere', '{here}', '{file}')],
-      **_EVERYWHERE,
-    },
-    codes=(2,),
-  ),
-  'convert_weights': Grammar(
-    ['--weights={file}', '--output=w.safetensors'],
-    {
-      'weights': [*_NO_TEXT, *bad('nowhere', '{here}', '{file}', '{fifo}')],
-      'output': [*_NO_OUTPUT, *bad('w.pth', 'w')],
-      **_EVERYWHERE,
-    },
-    codes=(2,),
-  ),
-  'benchmark': Grammar(
-    ['--quick', '--peers=none'],
-    {
-      'json': _NO_OUTPUT,
-      'peers': bad('', 'all'),
-      'bundle': [*_NO_FOLDER, *bad('{trained}')],
-      'folder': _NO_FOLDER,
-      **{
-        k: [*_NO_NUMBER, *bad('0')]
-        for k in ('repeats', 'epochs', 'influencers', 'width', 'brands', 'k')
-      },
-      'batch_sizes': bad('', '0', 'x', '1,', '²', '9' * 5000, '1,-1'),
-      'devices': bad('', '0', '1000000', 'x'),
-      'accounts': bad('', '1', '99', 'x'),
-      **_EVERYWHERE,
-    },
-    codes=(2,),  # without a benchmark's name
-    words=bad('', 'trainings', '²', '-'),
-  ),
-}
 
 
 @pytest.fixture(scope='module')
@@ -337,7 +86,9 @@ def launchers():
     server.close()
 
 
-def draw(rng: random.Random, grammar: Grammar) -> tuple[list[str], bool]:
+def draw(
+  rng: random.Random, grammar: command_grammars.Grammar
+) -> tuple[list[str], bool]:
   """Draws a command line; tells whether it must end with code 2."""
   line = list(grammar.always)
   must_fail = False
@@ -406,12 +157,12 @@ def run_lines(count, seed, names, world, launchers, tmp_path) -> None:
   failed = []
   for number in range(count):
     name = rng.choice(names)
-    line, must_fail = draw(rng, _GRAMMARS[name])
+    line, must_fail = draw(rng, command_grammars.GRAMMARS[name])
     try:
       check(
         launchers(name),
         name,
-        _GRAMMARS[name],
+        command_grammars.GRAMMARS[name],
         line,
         must_fail,
         world,
@@ -431,7 +182,15 @@ def test_a_few_lines(world, launchers, tmp_path):
 def test_many_lines(world, launchers, tmp_path):
   count = int(os.environ.get('MORNING_ATTACK_LINES', '1000'))
   seed = int(os.environ.get('MORNING_ATTACK_SEED', '0'))
-  run_lines(count, seed, sorted(_GRAMMARS), world, launchers, tmp_path)
+  names = os.environ.get('MORNING_ATTACK_COMMANDS')
+  run_lines(
+    count,
+    seed,
+    names.split(',') if names else sorted(command_grammars.GRAMMARS),
+    world,
+    launchers,
+    tmp_path,
+  )
 
 
 def test_a_closed_stdout_is_told(launchers, world, tmp_path):

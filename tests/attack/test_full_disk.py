@@ -106,7 +106,7 @@ def fail_at(
 @_sees_calls
 @pytest.mark.parametrize(
   ('number', 'error'),
-  [(30, errno.ENOSPC), (140, errno.EROFS), (90, errno.EIO)],
+  [(3, errno.EDQUOT), (30, errno.ENOSPC), (140, errno.EROFS), (90, errno.EIO)],
 )
 def test_a_disk_that_fails(saving, tmp_path, number, error):
   assert fail_at(saving, tmp_path / 'at', number, error).code

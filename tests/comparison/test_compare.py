@@ -280,6 +280,11 @@ def _file_for_parts(folder):
   return folder
 
 
+def _loop(folder):
+  (folder / 'loop').symlink_to('loop')
+  return folder / 'loop'
+
+
 def _folder_for_table(folder):
   (folder / 'table.txt').mkdir()
   return folder
@@ -291,6 +296,7 @@ def _folder_for_table(folder):
     (_file_above, 'is no folder that can be written: .*Not a directory'),
     (lambda _: '/proc/nope', '--workdir=/proc/nope: is no folder that can be'),
     (_file_for_parts, 'is no folder that can be written: .*parts'),
+    (_loop, '/loop: is no folder that can be written'),
     (_folder_for_table, 'table.txt there is a folder'),
   ],
 )

@@ -37,6 +37,24 @@ def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path):
   assert [p.name for p in tmp_path.iterdir()] == ['table.txt']
 
 
+def test_links_are_followed_and_may_lead_in_a_circle(tmp_path):
+  (tmp_path / 'link').symlink_to('folder')
+  (tmp_path / 'loop').symlink_to('loop')
+  real = pathlib.Path(os.path.realpath(tmp_path))
+  assert files.real_path(tmp_path / 'link' / 'x') == real / 'folder' / 'x'
+  assert files.real_path(tmp_path / 'loop').name == 'loop'
+
+
+def test_errors_of_an_open_file_get_its_path(tmp_path):
+  path = tmp_path / 'file'
+  with pytest.raises(OSError, match='file') as e, files.with_path(path):
+    raise OSError(errno.ENOSPC, 'No space left')
+  assert (e.value.errno, e.value.filename) == (errno.ENOSPC, str(path))
+  with pytest.raises(FileNotFoundError) as e, files.with_path(path):
+    (tmp_path / 'other').open()
+  assert e.value.filename == str(tmp_path / 'other')
+
+
 @pytest.mark.parametrize('name', ['n' * 255, '\N{CAT FACE}' * 63])
 def test_a_name_as_long_as_the_system_allows(tmp_path, name):
   path = tmp_path / name

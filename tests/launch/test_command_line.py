@@ -357,6 +357,18 @@ RAISED = {
     2,
     'error: /d/params: No space left on device\n',
   ),
+  'in words, of a file': (
+    """raise ValueError('Failed writing: "/d/params/d/6ab": Failed to write 13'
+      " bytes to file 3: Disk quota exceeded [os_error_code='122']")""",
+    2,
+    'error: /d/params/d/6ab: Disk quota exceeded\n',
+  ),
+  'in words, of a folder': (
+    """raise ValueError('Failed to create directory: "/d/d\\\\x00\\\\x35": No'
+      " space left on device [os_error_code='28']")""",
+    2,
+    'error: /d/d: No space left on device\n',
+  ),
 }
 
 

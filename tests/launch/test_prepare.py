@@ -151,6 +151,19 @@ BAD_FLAGS = {
     '--records: is of --bundle',
   ),
   'no source': (['--import=apify'], '--import: needs --source'),
+  'two tasks': (
+    ['--embedded', '--bundle={out}'],
+    '--bundle says nothing beside --embedded, which writes the raw folder',
+  ),
+  'of features': (
+    ['--import=apify', '--source={raw}', '--topics=4'],
+    '--topics says nothing beside --import',
+  ),
+  'a world': (['--bundle={out}', '--world=full'], '--world says nothing'),
+  'a source': (
+    ['--bundle={out}', '--followers_table={raw}'],
+    '--followers_table says nothing without --import=PROGRAM',
+  ),
 }
 
 

@@ -173,6 +173,18 @@ def test_mistakes_that_a_catalogue_finds(ask, args, message):
       '--followers_to says nothing of an answer to --similar_to',
     ),
     (('--influencer=a', '--needs=audience'), '--needs says nothing'),
+    *(
+      (
+        ('--brand=a', f'--{flag}'),
+        f'--{flag[:-3]} says nothing without --short',
+      )
+      for flag in ('budget=.5', 'costs=.5', 'diversity=.5', 'reach=.5')
+    ),
+    (
+      ('--brand=a', '--perspective=content'),
+      '--perspective says nothing without --similar_to',
+    ),
+    (('--brand=a', '--budget=nan'), '--budget=nan is not finite'),
     (('--brand=a', '--format=xlsx'), 'needs --output'),
     (('--brand=a', '--format=pdf'), 'format'),
     (('--brand=a', '--exclude=nowhere'), 'nowhere'),

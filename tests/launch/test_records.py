@@ -42,6 +42,11 @@ def test_it_writes_and_checks(launcher, tmp_path):
     (('--bundle=nowhere', '--output=out'), 'no such folder'),
     (('--builder=other', '--output=out'), 'no such data set'),
     (('--check=nowhere',), 'no such folder'),
+    (('--check=nowhere', '--output=a'), '--output says nothing beside --check'),
+    (
+      ('--bundle=.', '--output=a', '--data_dir=.'),
+      '--data_dir says nothing without --builder',
+    ),
     (('--bundle=.', '--output=out', '--file_mib=0'), 'file_mib'),
   ],
 )

@@ -50,6 +50,7 @@ def test_it_writes_a_page_and_two_cards(launcher, workdir, tmp_path):
       for args, message in (
         (('--output=new', '--brands=drink_2'), "brand 'drink_2' is none"),
         (('--output=new', '--comparison=nowhere'), 'results.json'),
+        (('--output=new', '--license=a: b'), "license 'a: b': is no name"),
       )
     ),
   ],

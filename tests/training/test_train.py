@@ -443,6 +443,12 @@ def test_a_second_run_in_a_folder_is_refused(bundle, uninterrupted, tmp_path):
   assert not (workdir / '.lock').exists()
 
 
+def test_a_link_in_a_circle_is_no_folder(bundle, tmp_path):
+  (tmp_path / 'loop').symlink_to('loop')
+  with pytest.raises(errors.UserError, match='loop: is no folder'):
+    train.train(runs.config(bundle), tmp_path / 'loop')
+
+
 def test_a_folder_is_held_while_it_is_trained_in(tmp_path, monkeypatch):
   workdir = tmp_path / 'run'
   with workdir_lib.hold(workdir):
@@ -453,6 +459,13 @@ def test_a_folder_is_held_while_it_is_trained_in(tmp_path, monkeypatch):
       pass
     assert (workdir / '.lock').exists()
   assert not workdir.exists()  # nothing was put in it
+  with workdir_lib.hold(workdir / 'in' / 'folders'):
+    pass
+  assert not workdir.exists()
+  with workdir_lib.hold(workdir / 'in'):
+    (workdir / 'mine').touch()
+  assert [p.name for p in workdir.iterdir()] == ['mine']
+  (workdir / 'mine').unlink()
 
   def no_locks(file, operation):
     raise OSError(errno.ENOLCK, 'No locks available')

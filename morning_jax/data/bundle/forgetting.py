@@ -115,7 +115,7 @@ def held(folder: pathlib.Path) -> Iterator[None]:
     BundleError: it is none.
     TransientError: another process rewrites it now.
   """
-  files.restore_folder(folder.resolve())
+  files.restore_folder(files.real_path(folder))
   bundle.check_folder(folder)
   handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
   try:
@@ -150,7 +150,7 @@ def forget(
     BundleError: what is left would be no bundle; nothing was changed.
     OSError: it can't be written; nothing was changed.
   """
-  folder = folder.resolve()  # a link to a bundle stays one
+  folder = files.real_path(folder)  # a link to a bundle stays one
   if (folder / layout.RECORDS).exists():
     raise layout.BundleError(
       errors.in_file(
