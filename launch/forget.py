@@ -64,6 +64,10 @@ def main(argv: list[str]) -> None:
     place = forgetting.find(accounts, name, role)
     shown = errors.quoted(name, limit=60)
     if place is None:
+      for index in _INDEX.value:
+        made_of_bundle.check_index(
+          index, len(accounts.rows_of(accounts_lib.INFLUENCER))
+        )
       who = 'nobody' if role is None else f'no {accounts_lib.ROLES[role]}'
       hint = forgetting.near(accounts, name)
       console.say(f'{folder}: {who} is named {shown}{hint}; nothing to remove')

@@ -90,8 +90,8 @@ def main(argv: list[str]) -> None:
   trained_model.check_there(_WORKDIR.value)
   sock = server.listen(host, _PORT.value)
   port = sock.getsockname()[1]
-  shown = hosts[-1] if not is_local else access.in_address(host)
-  console.say(f'http://{shown}:{port}/')
+  shown = _ALLOWED_HOSTS.value[0].strip() if _ALLOWED_HOSTS.value else host
+  console.say(f'http://{access.in_address(shown)}:{port}/')
   if token is not None:
     console.note(
       f'a browser asks for the token of {_TOKEN_FILE.value} as a password'

@@ -7,6 +7,7 @@ the checkout.
 
 import configparser
 import email
+from importlib import metadata
 import os
 import pathlib
 import re
@@ -112,24 +113,24 @@ def test_the_metadata_says_what_it_is(built):
   with zipfile.ZipFile(built['wheel']) as wheel:
     names = wheel.namelist()
     (path,) = (n for n in names if n.endswith('.dist-info/METADATA'))
-    metadata = email.message_from_bytes(wheel.read(path))
+    told = email.message_from_bytes(wheel.read(path))
     folder = path.rpartition('/')[0]
     for name in ('LICENSE', 'NOTICE'):
       assert wheel.read(f'{folder}/licenses/{name}') == (
         (ROOT / name).read_bytes()
       )
-  assert metadata['Name'] == 'morning_jax'
-  assert metadata['Version'] == settings()['metadata']['version']
+  assert told['Name'] == 'morning_jax'
+  assert told['Version'] == settings()['metadata']['version']
   assert 'Apache-2.0' in (
-    metadata.get('License', '') + metadata.get('License-Expression', '')
+    told.get('License', '') + told.get('License-Expression', '')
   )
-  assert metadata['Requires-Python'] == '>=3.11'
-  assert metadata['Description-Content-Type'] == 'text/markdown'
+  assert told['Requires-Python'] == '>=3.11'
+  assert told['Description-Content-Type'] == 'text/markdown'
   extras = set(settings()['options.extras_require'])
-  assert set(metadata.get_all('Provides-Extra')) == extras
+  assert set(told.get_all('Provides-Extra')) == extras
   needed = {
     requirements.Requirement(r).name
-    for r in metadata.get_all('Requires-Dist')
+    for r in told.get_all('Requires-Dist')
     if 'extra ==' not in r
   }
   assert needed == {
@@ -167,18 +168,23 @@ def test_a_command_runs_from_the_wheel_alone(command, built, tmp_path):
   assert str(ROOT) not in done.stdout
 
 
-@pytest.mark.parametrize('version', ['3.11', '3.12'])
-def test_the_lock_file_has_every_dependency_in_a_version_that_is_allowed(
-  version,
-):
+def locked_versions(python: str) -> dict[str, str]:
   locked = {}
-  text = (ROOT / f'constraints-{version}.txt').read_text(encoding='utf-8')
+  text = (ROOT / f'constraints-{python}.txt').read_text(encoding='utf-8')
   for line in text.splitlines():
     if line and not line.startswith('#'):
       name, _, found = line.partition('==')
       assert re.fullmatch(r'[A-Za-z0-9._-]+', name), line
       assert found, line
       locked[utils.canonicalize_name(name)] = found
+  return locked
+
+
+@pytest.mark.parametrize('version', ['3.11', '3.12'])
+def test_the_lock_file_has_every_dependency_in_a_version_that_is_allowed(
+  version,
+):
+  locked = locked_versions(version)
   wanted = listed('options', 'install_requires')
   for extra in settings()['options.extras_require']:
     if extra not in ('tpu', 'gpu', 'benchmark'):
@@ -190,3 +196,22 @@ def test_the_lock_file_has_every_dependency_in_a_version_that_is_allowed(
       continue
     assert name in locked, name
     assert requirement.specifier.contains(locked[name], prereleases=True), line
+
+
+@pytest.mark.parametrize('extra', ['tpu', 'cuda13'])
+def test_the_lock_file_leaves_jax_what_an_accelerator_takes(extra):
+  python = f'{sys.version_info.major}.{sys.version_info.minor}'
+  if not (ROOT / f'constraints-{python}.txt').exists():
+    pytest.skip(f'no lock file for Python {python}')
+  locked = locked_versions(python)
+  if metadata.version('jax') != locked['jax']:
+    pytest.skip('what the locked JAX takes is told by none but itself')
+  wanted = [
+    requirement
+    for requirement in map(requirements.Requirement, metadata.requires('jax'))
+    if requirement.marker and requirement.marker.evaluate({'extra': extra})
+  ]
+  assert wanted
+  for requirement in wanted:
+    found = locked.get(utils.canonicalize_name(requirement.name))
+    assert found is None or requirement.specifier.contains(found), requirement

@@ -44,20 +44,41 @@ def forget_in_index(
   lost = {'num_rows': left, 'without_row': place.row_of_role}
   if len(rows) == left and _read(note) == lost:
     return False
-  if len(rows) != place.num_of_role:
-    raise errors.UserError(
-      errors.in_file(
-        path,
-        f'has {len(rows):,} rows, the bundle {place.num_of_role:,} influencers;'
-        ' it is an index of another bundle: delete it and build it again',
-      )
-    )
+  _check_rows(path, rows, place.num_of_role)
   path.with_name(path.name + '.part').unlink(missing_ok=True)
   # Before the file: a note that is ahead of it is noticed by the count of rows.
   files.write_json(note, lost)
   stored = rows.view(np.uint16) if rows.dtype.itemsize == 2 else rows
   forgetting.without_row(stored, place.row_of_role, path)
   return True
+
+
+def check_index(path: str | os.PathLike[str], num_influencers: int) -> None:
+  """Checks that an index has a row for each influencer of the bundle.
+
+  One from which nobody has to be removed may be of another bundle, or still
+  have somebody who was removed from the bundle alone.
+
+  Args:
+    path: the index.
+    num_influencers: of the bundle.
+
+  Raises:
+    UserError: it is no index, or has another number of rows.
+  """
+  _check_rows(pathlib.Path(path), index_lib.open_index(path), num_influencers)
+
+
+def _check_rows(path: pathlib.Path, rows: np.ndarray, wanted: int) -> None:
+  if len(rows) != wanted:
+    raise errors.UserError(
+      errors.in_file(
+        path,
+        f'has {len(rows):,} rows, the bundle {wanted:,} influencers; it is an'
+        ' index of another bundle, or of this one before somebody was removed:'
+        ' delete it and build it again',
+      )
+    )
 
 
 def _read(note: pathlib.Path) -> object:

@@ -338,7 +338,7 @@ GRAMMARS: dict[str, Grammar] = {
     ['--bundle={bundle}', '--account=nobody'],
     {
       'bundle': [*good('{bundle}'), *_NO_FOLDER, *bad('{trained}', '{here}')],
-      'account': bad('', '\udcff', 'a\nb'),
+      'account': [*good('a\nb', '\x1b[31m'), *bad('', '\udcff')],
       'role': [*good('brand', 'influencer'), *bad('', 'Brand', '²')],
       'index': bad('', 'nowhere', '{here}', '{fifo}', '{file}', ','),
       'exclude': [*good('x'), *_NO_OUTPUT],
