@@ -19,6 +19,9 @@ DEFAULT = str(
   pathlib.Path(__file__).resolve().parent.parent / 'configs' / 'morning.py'
 )
 _MOST_NAMED = 5  # fields in a message
+# Where ml_collections looks for overrides: not in `sys.argv`, whose order is
+# that of the user. `complete` fills it.
+_ARGV: list[str] = []
 
 
 def define_config() -> flags.FlagHolder:
@@ -30,6 +33,7 @@ def define_config() -> flags.FlagHolder:
     ' Any field can be overridden: --config.train.epochs=5. The default recipe'
     ' if unset.',
     lock_config=True,
+    sys_argv=_ARGV,
   )
 
 
@@ -62,7 +66,8 @@ def complete(argv: list[str]) -> list[str]:
   rest = [_with_names_quoted(word, fields) for word in rest]
   for word in rest:
     _check_name(word, fields)
-  return [argv[0], f'--config={path}', *rest]
+  _ARGV[:] = [argv[0], f'--config={path}', *rest]
+  return list(_ARGV)
 
 
 def _installed(path: str) -> str:

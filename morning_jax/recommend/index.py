@@ -18,7 +18,6 @@ import contextlib
 import json
 import os
 import pathlib
-import tokenize
 from typing import Any
 
 from jax import numpy as jnp
@@ -26,10 +25,9 @@ import numpy as np
 
 from morning_jax.core import errors
 from morning_jax.core import files
+from morning_jax.data.bundle import npy_file
 
 _DTYPES = {'float32': np.float32, 'bfloat16': np.uint16}
-# NumPy reads a header as Python text; a damaged one need not be any.
-_UNREADABLE = (OSError, ValueError, SyntaxError, tokenize.TokenError)
 
 
 def open_index(path: str | os.PathLike[str]) -> np.memmap:
@@ -41,14 +39,11 @@ def open_index(path: str | os.PathLike[str]) -> np.memmap:
   Raises:
     UserError: the file is no index.
   """
-  try:
-    array = np.lib.format.open_memmap(path, mode='r')
-  except _UNREADABLE as e:
-    reason = ' '.join(str(e).split())
-    raise errors.UserError(
-      errors.in_file(path, f'is no index: {reason[:80]}')
-    ) from None
-  if array.ndim != 2 or array.dtype not in (np.float32, np.uint16):
+  array = npy_file.load_array(pathlib.Path(path))
+  if not isinstance(array, np.memmap) or array.dtype not in (
+    np.float32,
+    np.uint16,
+  ):
     raise errors.UserError(
       errors.in_file(
         path,

@@ -155,6 +155,7 @@ GRAMMARS: dict[str, Grammar] = {
       ],
       'json': [*_OUTPUTS, *_NO_OUTPUT],
       'scores': [*good('s.npz'), *_NO_OUTPUT],
+      'faithfulness': [*good('true', 'false'), *bad('', 'maybe')],
       **_DISTRIBUTED,
       **_EVERYWHERE,
     },
@@ -170,6 +171,7 @@ GRAMMARS: dict[str, Grammar] = {
       'count': [*good('1', '3', str(2**40)), *_NO_NUMBER, *bad('0')],
       'plot': [*good('x.png', 'x.svg', 'x'), *_NO_OUTPUT, *bad('x.nonsense')],
       'save_vectors': _NO_OUTPUT,
+      'vectors': bad('', 'nowhere', '{here}', '{fifo}', '{file}', '{loop}'),
       'workdir': bad('', '/proc/x', 'nowhere', '{file}', '{loop}', '{trained}'),
       'p': bad('', '0', '-1', 'nan', 'inf', 'x', '1e-300'),
       'q': bad('', '0', 'nan', '-inf', '1e300'),
@@ -188,6 +190,7 @@ GRAMMARS: dict[str, Grammar] = {
     {
       'bundle': _BUNDLE,
       'methods': bad('', 'morning-papers', 'similarity,', ',', '²'),
+      'split': [*good('train', 'test'), *bad('', 'valid', '²')],
       'folds': [*_NO_NUMBER, *bad('0', '1', '1000')],
       'seeds': [*_NO_NUMBER, *bad('0', '99999999999')],
       'costly_seeds': [*_NO_NUMBER, *bad('0')],
@@ -209,6 +212,8 @@ GRAMMARS: dict[str, Grammar] = {
     ],
     {
       'config': _CONFIG,
+      'job': [*good('train'), *bad('', 'trains', '²')],
+      'json': _NO_OUTPUT,
       'topology': bad('', 'v5e', 'v5e:', 'v9:2x2', 'v5e:0x2', 'v5e:²x2', ':'),
       'brands': [*_NO_NUMBER, *bad('0', str(2**31))],
       'influencers': [*_NO_NUMBER, *bad('0')],
@@ -241,6 +246,7 @@ GRAMMARS: dict[str, Grammar] = {
   'benchmark': Grammar(
     ['--quick', '--peers=none'],
     {
+      'quick': [*good('true', 'false'), *bad('', 'maybe')],
       'json': _NO_OUTPUT,
       'peers': bad('', 'all'),
       'bundle': [*_NO_FOLDER, *bad('{trained}')],
@@ -383,6 +389,11 @@ GRAMMARS: dict[str, Grammar] = {
       'runner': bad('', 'x', '²'),
       'beam': bad('', 'x', '--x'),
       'embedded': bad('', 'maybe', 'true'),
+      'world': bad('', 'full', 'tiny'),
+      'records': [*good('true'), *bad('', 'maybe')],
+      'accounts_table': bad('', 'nowhere', '{here}', '{fifo}'),
+      'followers_table': bad('', 'nowhere', '{here}', '{fifo}'),
+      'interactions_table': bad('', 'nowhere', '{here}', '{fifo}'),
       'skip_bad': good('true', 'false'),
       **{
         k: [*_NO_NUMBER, *bad('0')]
@@ -408,6 +419,7 @@ GRAMMARS: dict[str, Grammar] = {
       'folder': [*_NO_TEXT, *bad('{file}', '{fifo}', '{file}/x', '/proc/x')],
       'accounts': [*_NO_NUMBER, *bad('0', '1', '1999')],
       'keep': [*good('true'), *bad('', 'maybe')],
+      'show': [*good('true'), *bad('', 'maybe')],
       **_EVERYWHERE,
     },
     codes=(2,),  # the folder is there

@@ -10,6 +10,7 @@ A line that fails is printed; it can be typed as it is.
 import os
 import pathlib
 import random
+import re
 import shlex
 import shutil
 
@@ -227,3 +228,19 @@ def test_a_nul_is_told(capsys):
   assert capsys.readouterr().err == (
     'error: in the flags: --workdir=a\\x00b holds a NUL\n'
   )
+
+
+def test_every_flag_of_every_launcher_is_drawn():
+  launchers = {
+    path.stem: path.read_text()
+    for path in (runs.ROOT / 'launch').glob('*.py')
+    if '\n  command_line.run(main' in path.read_text()
+  }
+  assert len(launchers) > 10
+  missing = [
+    f'{name} --{flag}'
+    for name, text in launchers.items()
+    for flag in re.findall(r"flags\.DEFINE_[a-z_]+\(\s*'(\w+)'", text)
+    if flag not in command_grammars.GRAMMARS[name].flags
+  ]
+  assert missing == []

@@ -62,6 +62,10 @@ FLAGS = {
   'unknown flag': (['--wrkdir=x'], 'workdir'),
   'positional': (['smoke'], "unexpected argument 'smoke'"),
   'out of range': (['--config.train.batch_size=0'], 'at least 1'),
+  'a field before its file': (
+    ['--config.train.batch_size=0', '--config=configs/morning.py:paper'],
+    'at least 1',
+  ),
   'unknown value': (['--config.model.encoder=resdual'], 'residual'),
   'mesh': (['--config.mesh.data=3'], 'needs 3 devices, there are 1'),
   'infinite': (
