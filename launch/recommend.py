@@ -159,6 +159,7 @@ def main(argv: list[str]) -> None:
   costs = lists.read_costs(_COSTS.value) if _COSTS.value else None
   catalogue = catalogue_lib.open_catalogue(_WORKDIR.value, _BUNDLE.value)
   console.notes(catalogue.notes)
+  console.notes(filters_lib.notes_on_exclusions(catalogue, filters.exclude))
   if _ALL_BRANDS.value:
     _rank_all(catalogue, filters)
   elif _INFLUENCER.value is not None:

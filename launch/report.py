@@ -17,6 +17,7 @@ from absl import flags
 
 from launch import command_line
 from morning_jax.recommend import catalogue as catalogue_lib
+from morning_jax.recommend import filters as filters_lib
 from morning_jax.recommend import lists
 from morning_jax.report import contents
 from morning_jax.report import page
@@ -63,6 +64,7 @@ def main(argv: list[str]) -> None:
   exclude = lists.read_ids(_EXCLUDE.value) if _EXCLUDE.value else frozenset()
   catalogue = catalogue_lib.open_catalogue(_WORKDIR.value, _BUNDLE.value)
   console.notes(catalogue.notes)
+  console.notes(filters_lib.notes_on_exclusions(catalogue, exclude))
   found = contents.gather(
     _WORKDIR.value,
     catalogue,

@@ -120,6 +120,22 @@ def mask(
   return Passed(mask_M, left)
 
 
+def notes_on_exclusions(
+  catalogue: catalogue_lib.Catalogue, exclude: frozenset[str]
+) -> list[str]:
+  """Says how many of those to be left out are not there, as a misspelt name.
+
+  None is named: they may have asked to be removed.
+  """
+  unknown = len(exclude - catalogue.influencers.row_of.keys())
+  if not unknown:
+    return []
+  return [
+    f'{unknown:,} of the {len(exclude):,} names to be left out are of no'
+    ' influencer here'
+  ]
+
+
 def no_perspective(catalogue: catalogue_lib.Catalogue, perspective: str) -> str:
   """Returns what to say of a perspective that the model does not have."""
   return (

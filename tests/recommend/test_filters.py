@@ -21,6 +21,14 @@ def passing(catalogue, **fields) -> np.ndarray:
   return filters_lib.mask(catalogue, None, Filters(**fields)).mask_M
 
 
+def test_names_to_be_left_out_that_are_not_there_are_counted(catalogue):
+  notes = filters_lib.notes_on_exclusions
+  assert notes(catalogue, frozenset({'creator_0001'})) == []
+  assert notes(catalogue, frozenset({'creator_0001', 'typo', 'gone'})) == [
+    '2 of the 3 names to be left out are of no influencer here'
+  ]
+
+
 def test_each_filter(catalogue):
   a, rows = catalogue.dataset.accounts, catalogue.influencers.account_row_N
   followers = a.followers[rows]
