@@ -73,7 +73,9 @@ _ALL_BRANDS = flags.DEFINE_bool(
   'Rank influencers for every brand of the bundle, into --output=FILE. It goes'
   ' on where it was stopped, and takes all devices and processes.',
 )
-_TOP_K = flags.DEFINE_integer('top_k', 10, 'How many.')
+_TOP_K = flags.DEFINE_integer(
+  'top_k', None, 'How many; 10 if unset, or as many as there are.'
+)
 _REASONS = flags.DEFINE_integer(
   'reasons',
   3,
@@ -139,6 +141,11 @@ def _check_flags() -> None:
 _OF_A_SHORTLIST = (_BUDGET, _COSTS, _DIVERSITY, _REACH)
 
 
+def _top_k(count: int) -> int:
+  """Returns how many to list of so many that there are."""
+  return min(10, max(count, 1)) if _TOP_K.value is None else _TOP_K.value
+
+
 def _named(
   catalogue: catalogue_lib.Catalogue, name: str, exclude: frozenset[str]
 ) -> catalogue_lib.Account:
@@ -167,7 +174,7 @@ def main(argv: list[str]) -> None:
     brands = recommend.brands_for(
       catalogue,
       account,
-      _TOP_K.value,
+      _top_k(len(catalogue.brands)),
       include_cooperating=candidates.INCLUDE_COOPERATING.value,
     )
     _tell(catalogue, account, answer.rows_of_brands(catalogue, brands))
@@ -177,7 +184,7 @@ def main(argv: list[str]) -> None:
       catalogue,
       account,
       _PERSPECTIVE.value,
-      _TOP_K.value,
+      _top_k(len(catalogue.influencers) - 1),
       exclude=filters.exclude,
     )
     _tell(catalogue, account, answer.rows_of_similar(catalogue, similar))
@@ -197,8 +204,9 @@ def _rank(
   brand: catalogue_lib.Account,
   filters: filters_lib.Filters,
 ) -> None:
-  found = recommend.recommend(catalogue, brand, _TOP_K.value, filters)
-  if len(found) < _TOP_K.value:
+  top_k = _top_k(len(catalogue.influencers))
+  found = recommend.recommend(catalogue, brand, top_k, filters)
+  if len(found) < top_k:
     console.note(f'the filters leave {len(found):,} influencers')
   in_words = output.FORMAT.value == 'table'
   advice = advice_lib.Adviser(catalogue).explain(
@@ -223,7 +231,7 @@ def _rank_all(
   done = batch.run(
     catalogue,
     output.OUTPUT.value or '',
-    top_k=_TOP_K.value,
+    top_k=_top_k(len(catalogue.influencers)),
     filters=filters,
     kind=output.FORMAT.value,
   )

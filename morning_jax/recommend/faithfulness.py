@@ -131,7 +131,7 @@ def table(found: Sequence[Faithfulness]) -> str:
         f'{f.said:.2f}',
         f'{f.measured:.2f}',
         f'{f.error:.2f}',
-        f'{f.correlation:.2f}',
+        '-' if np.isnan(f.correlation) else f'{f.correlation:.2f}',
         f'{f.random:.2f}',
         f'{f.beyond_typical:.2f}',
       ]

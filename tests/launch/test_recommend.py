@@ -282,6 +282,39 @@ def test_who_is_left_out_is_named_by_no_answer(ask, tmp_path):
 
 
 @pytest.mark.slow
+def few_influencers(bundle, folder):
+  """A bundle with the first three influencers of another, alphabetically."""
+  shutil.copytree(bundle, folder)
+  rows = list(csv.DictReader((bundle / 'accounts.csv').open()))
+  names = sorted(r['account_id'] for r in rows if r['role'] == 'influencer')
+  gone = {*names[3:]}
+  kept = [r['account_id'] not in gone for r in rows]
+  for array in folder.glob('*.npy'):
+    np.save(array, np.load(array)[kept])
+  for table in folder.glob('*.csv'):
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text(
+      ''.join(line for line in lines if not gone & {*line.strip().split(',')})
+    )
+  return folder
+
+
+def test_where_there_are_fewer_than_ten_all_are_listed(ask, bundle, tmp_path):
+  few = few_influencers(bundle, tmp_path / 'few')
+  for asked, count in (
+    ('--brand=drink_02', 3),
+    ('--similar_to=creator_0001', 2),
+    ('--influencer=creator_0001', 10),
+  ):
+    done = ask(
+      asked, f'--bundle={few}', '--include_cooperating', '--format=csv'
+    )
+    assert done.code == 0, done.stderr
+    assert len(list(csv.DictReader(io.StringIO(done.stdout)))) == count
+  done = ask('--brand=drink_02', f'--bundle={few}', '--top_k=4')
+  assert done.code == 2 and 'there are 3 influencers' in done.stderr
+
+
 def test_a_bundle_of_other_sizes_or_none(ask, bundle, tmp_path):
   other = tmp_path / 'other'
   shutil.copytree(bundle, other)
