@@ -18,7 +18,7 @@ import contextlib
 import json
 import os
 import pathlib
-from typing import Any
+from typing import Any, cast
 
 from jax import numpy as jnp
 import numpy as np
@@ -50,7 +50,8 @@ def open_index(path: str | os.PathLike[str]) -> np.memmap:
         f'holds {array.dtype} {array.shape}, no float32 or uint16 [M, D]',
       )
     )
-  return array.view(jnp.bfloat16) if array.dtype == np.uint16 else array
+  found = array.view(jnp.bfloat16) if array.dtype == np.uint16 else array
+  return cast(np.memmap, found)
 
 
 def build_index(

@@ -66,13 +66,6 @@ def test_vectors_to_compare_by_are_for_neighbours(tmp_path, flag):
   assert done.stderr.count('\n') == 1
 
 
-def test_a_number_that_is_none_is_refused(tmp_path):
-  # Nothing is below or above it, and so no bound refuses it.
-  done = _launch(f'--bundle={_bundle(tmp_path / "b")}', '--q=nan')
-  assert done.returncode == 2
-  assert done.stderr == 'error: --q=nan is not finite\n'
-
-
 @pytest.mark.parametrize(
   'extra, message',
   [
