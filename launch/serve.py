@@ -14,6 +14,10 @@ must bring the token of --token_file (docs/serving.md).
 
 from __future__ import annotations
 
+import os
+import sys
+from typing import NoReturn
+
 from absl import flags
 
 from launch import command_line
@@ -21,6 +25,7 @@ from morning_jax.core import errors
 from morning_jax.evaluation import trained_model
 from morning_jax.recommend import catalogue as catalogue_lib
 from morning_jax.reporting import console
+from morning_jax.training import termination
 
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'The folder that launch.train printed.', required=True
@@ -108,7 +113,21 @@ def main(argv: list[str]) -> None:
     console.note(f'{len(catalogue.influencers):,} influencers are ready')
     return app, engine
 
-  server.run(load, settings, sock)
+  try:
+    with termination.raised():
+      server.run(load, settings, sock)
+  except termination.Stopped:
+    _end(0)
+  except KeyboardInterrupt:
+    print('stopped from the keyboard', file=sys.stderr)
+    _end(130)
+
+
+def _end(code: int) -> NoReturn:
+  """Ends at once: a thread that still compiles would crash Python's own end."""
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(code)
 
 
 if __name__ == '__main__':

@@ -92,5 +92,41 @@ def test_a_trained_model_is_served(tmp_path):
   finally:
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate()
-  assert process.returncode in (0, -signal.SIGTERM)
+  assert process.returncode == 0
   assert runs.error_lines(stderr) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  ('number', 'code', 'said'),
+  [
+    (signal.SIGTERM, 0, []),
+    (signal.SIGINT, 130, ['stopped from the keyboard']),
+  ],
+)
+def test_it_can_be_stopped_while_the_model_is_loaded(
+  tmp_path, monkeypatch, number, code, said
+):
+  runs.write_bundle(tmp_path / 'small')
+  config = runs.config(tmp_path / 'small', train__epochs=1, **runs.NARROW)
+  runs.run(config, tmp_path / 'run')
+  # Threads that are in XLA's compiler when Python ends have crashed it.
+  monkeypatch.setenv('JAX_ENABLE_COMPILATION_CACHE', 'false')
+  for seconds in (0, 1, 2, 3):
+    process = subprocess.Popen(
+      runs.command(f'--workdir={tmp_path}/run', '--port=0', module='serve'),
+      env=runs.environment(),
+      cwd=runs.ROOT,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+      preexec_fn=lambda: signal.signal(
+        signal.SIGINT, signal.default_int_handler
+      ),
+    )
+    assert process.stdout.readline().startswith('http://')
+    time.sleep(seconds)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=runs.PATIENCE)
+    assert process.returncode == code, stderr
+    assert runs.error_lines(stderr) == said
