@@ -148,11 +148,8 @@ def _check_task() -> None:
     command_line.refuse(
       (_SOURCE, _PICTURES, *_TABLES.values()), 'without --import=PROGRAM'
     )
-  for task, is_asked in (
-    (_EMBEDDED, _EMBEDDED.value),
-    (_IMPORT, _IMPORT.value is not None),
-  ):
-    if is_asked:
+  for task in (_EMBEDDED, _IMPORT):
+    if task.value:
       command_line.refuse(
         (*_OF_PREPARING, *feature_options.defined()),
         f'beside --{task.name}, which writes the raw folder and ends; prepare'

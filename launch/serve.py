@@ -95,8 +95,8 @@ def main(argv: list[str]) -> None:
   trained_model.check_there(_WORKDIR.value)
   sock = server.listen(host, _PORT.value)
   port = sock.getsockname()[1]
-  shown = _ALLOWED_HOSTS.value[0].strip() if _ALLOWED_HOSTS.value else host
-  console.say(f'http://{access.in_address(shown)}:{port}/')
+  shown = access.shown_name(host, _ALLOWED_HOSTS.value)
+  console.say(f'http://{shown}:{port}/')
   if token is not None:
     console.note(
       f'a browser asks for the token of {_TOKEN_FILE.value} as a password'

@@ -29,6 +29,17 @@ def in_address(host: str) -> str:
   return f'[{host}]' if ':' in host else host
 
 
+def shown_name(host: str, more: Sequence[str]) -> str:
+  """Returns the name in the address that is printed for people to open.
+
+  Args:
+    host: where the server listens.
+    more: names that the user allows; the first of them where other machines
+      reach it.
+  """
+  return in_address(host if is_loopback(host) or not more else more[0].strip())
+
+
 def host_names(host: str, more: Sequence[str]) -> tuple[str, ...]:
   """Returns the names by which a server may be addressed.
 

@@ -1,5 +1,6 @@
 """`launch.forget` as it is typed."""
 
+import numpy as np
 import pytest
 
 from morning_jax.data.bundle import bundle as bundle_lib
@@ -24,6 +25,12 @@ def test_it_removes_says_so_and_can_be_repeated(launcher, tmp_path):
   assert 'nobody is named' in done.stdout and 'near: ' in done.stdout
   assert 'is there already' in done.stdout
   assert (tmp_path / 'out.txt').read_text() == 'creator_0003\n'
+  # An index that was not named before may have the account still.
+  for rows, code in ((480, 2), (479, 0)):
+    np.save(tmp_path / 'index.npy', np.zeros((rows, 4), np.float32))
+    done = launcher.run(*args, '--index=index.npy', folder=tmp_path)
+    assert done.code == code, done.stderr
+    assert ('has 480 rows, the bundle 479' in done.stderr) == bool(code)
 
 
 @pytest.mark.parametrize(

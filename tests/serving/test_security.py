@@ -187,6 +187,10 @@ def test_names_of_the_server():
   assert 'a.b' in access.host_names('0.0.0.0', ['A.b'])
   with pytest.raises(errors.UserError, match='allowed_hosts'):
     access.host_names('::', [])
+  # What is printed reaches it: behind a proxy, and on all addresses.
+  assert access.shown_name('127.0.0.1', ['a.b']) == '127.0.0.1'
+  assert access.shown_name('0.0.0.0', [' localhost', 'a.b']) == 'localhost'
+  assert access.shown_name('::2', []) == '[::2]'
 
 
 # What a browser is told.
