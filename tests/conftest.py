@@ -3,16 +3,14 @@
 import os
 import pathlib
 
+from tests import xla_flags
+
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-# Before JAX starts: multi-device tests run on simulated devices. Most of what
-# the tests take is compiling, a part of it LLVM's dearer optimizations. Whoever
-# wants to test with them: XLA_FLAGS=--xla_backend_optimization_level=3.
+# Before JAX starts: multi-device tests run on simulated devices.
 os.environ['JAX_PLATFORMS'] = 'cpu'
-os.environ['XLA_FLAGS'] = (
-  '--xla_backend_optimization_level=1 '
-  + os.environ.get('XLA_FLAGS', '')
-  + ' --xla_force_host_platform_device_count=8'
+os.environ['XLA_FLAGS'] = xla_flags.with_devices(
+  f'{xla_flags.QUICK} {os.environ.get("XLA_FLAGS", "")}', 8
 )
 # Many tests compile the same programs, also in processes of their own.
 os.environ['JAX_COMPILATION_CACHE_DIR'] = str(_ROOT / '.pytest_cache' / 'jax')

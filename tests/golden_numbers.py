@@ -4,7 +4,6 @@ from collections.abc import Mapping
 import pathlib
 from typing import Any
 
-import flax.linen as nn
 import jax
 from jax import numpy as jnp
 import numpy as np
@@ -16,6 +15,7 @@ from morning_jax.data.released import weights
 from morning_jax.losses import pairwise
 from morning_jax.model import factory
 from morning_jax.model import morning
+from tests import parameters as parameters_lib
 
 FILE = pathlib.Path(__file__).parent / 'files' / 'golden_small.npz'
 MODALITIES = {
@@ -59,22 +59,23 @@ def table(
 def params(numbers: Mapping[str, np.ndarray], prefix: str = 'param') -> Any:
   model = build(numbers)
   brands = table(numbers, 0, 'brand')
-  like = nn.unbox(
-    jax.eval_shape(model.init, jax.random.key(0), brands, brands)
-  )['params']
+  like = parameters_lib.shapes(model, brands, brands)
   arrays = {r: numbers[f'{prefix}/{r}'] for r in weights.ROLES}
   return weights.params_from_roles(arrays, like)
 
 
-def scores(model, parameters, numbers, batch, **kwargs) -> dict[str, jax.Array]:
+Batch = tuple[accounts_lib.AccountTable, accounts_lib.AccountTable]
+
+
+def batch_of(numbers: Mapping[str, np.ndarray], batch: int) -> Batch:
+  """The brands and influencers of a batch's 32 rows."""
+  return table(numbers, batch, 'brand'), table(numbers, batch, 'influencer')
+
+
+def scores(model, parameters, batch: Batch, **kwargs) -> dict[str, jax.Array]:
   """Scores of the batch's 32 rows."""
   return morning.scores_of_pairs(
-    *model.apply(
-      {'params': parameters},
-      table(numbers, batch, 'brand'),
-      table(numbers, batch, 'influencer'),
-      **kwargs,
-    )
+    *model.apply({'params': parameters}, *batch, **kwargs)
   )
 
 
@@ -90,10 +91,10 @@ def parts_of_scores(scores_R) -> pairwise.Parts:
   )
 
 
-def parts(model, parameters, numbers, batch, **kwargs) -> pairwise.Parts:
+def parts(model, parameters, batch: Batch, **kwargs) -> pairwise.Parts:
   config = release_config()
   return {
-    **parts_of_scores(scores(model, parameters, numbers, batch, **kwargs)),
+    **parts_of_scores(scores(model, parameters, batch, **kwargs)),
     'l1': config.loss.l1 * pairwise.l1_norm(parameters),
   }
 

@@ -28,6 +28,7 @@ from morning_jax.training import step_inputs
 from morning_jax.training import train
 from morning_jax.training import trainer as trainer_lib
 from tests import forked
+from tests import xla_flags
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Seconds after which what hangs fails a test. No test counts on being faster.
@@ -118,9 +119,25 @@ def launch(
   timeout: float = PATIENCE,
   module: str = 'train',
   server: int = 0,
+  quick: bool = True,
 ) -> subprocess.CompletedProcess[str]:
-  """Runs a launcher in a process of its own, as `forked.run` does."""
-  return forked.run(module, args, environment(devices), timeout, server)
+  """Runs a launcher in a process of its own, as `forked.run` does.
+
+  Args:
+    *args: its arguments.
+    devices: how many it sees.
+    timeout: seconds after which it is killed.
+    module: which launcher.
+    server: which server runs it; several run several at a time.
+    quick: whether XLA compiles as it does for tests, or as it does for users.
+
+  Returns:
+    Its exit code and what it printed.
+  """
+  env = environment(devices)
+  if not quick:
+    env['XLA_FLAGS'] = env['XLA_FLAGS'].replace(xla_flags.QUICK, '')
+  return forked.run(module, args, env, timeout, server)
 
 
 def command(*args: str, module: str = 'train') -> list[str]:
@@ -131,9 +148,7 @@ def environment(devices: int = 1) -> dict[str, str]:
   return {
     **os.environ,
     'JAX_PLATFORMS': 'cpu',
-    'XLA_FLAGS': re.sub(
-      r'(device_count)=\d+', rf'\1={devices}', os.environ['XLA_FLAGS']
-    ),
+    'XLA_FLAGS': xla_flags.with_devices(os.environ['XLA_FLAGS'], devices),
   }
 
 

@@ -1,6 +1,5 @@
 """Encoding for evaluation: products of full precision on every backend."""
 
-from flax import linen as nn
 import jax
 import pytest
 
@@ -8,6 +7,7 @@ from configs import morning as config_lib
 from morning_jax.core import input_spec
 from morning_jax.evaluation import encode as encode_lib
 from morning_jax.model import factory
+from tests import parameters
 from tests.model import test_morning
 
 
@@ -30,7 +30,7 @@ def test_products_are_of_full_precision(variant):
   spec, _ = input_spec.resolve(c, test_morning.SIZES)
   model = factory.build(c, spec)
   accounts = test_morning.table()
-  variables = nn.unbox(model.init(jax.random.key(0), accounts, accounts))
+  variables = {'params': parameters.draw(model, accounts, accounts)}
   encode = encode_lib.make_encode(model)
   program = jax.make_jaxpr(encode, static_argnums=3)(
     variables, accounts, None, 'brand'

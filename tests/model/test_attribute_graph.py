@@ -10,6 +10,7 @@ from morning_jax.core import sharding
 from morning_jax.graph import account_attributes
 from morning_jax.graph import attribute_graph
 from morning_jax.model import attribute_graph as model_lib
+from tests import parameters
 
 BOTH = pytest.mark.parametrize('kind', ['gcn', 'gat'])
 
@@ -47,16 +48,9 @@ def _held(lists, num_nodes, **kwargs):
   return account_attributes.account_attributes(attributes, len(lists), **kwargs)
 
 
-def _init(encoder, graph, held, seed=0):
-  """Parameters with every part random, so that no zero hides a term."""
-  boxed = jax.jit(encoder.init)(jax.random.key(seed), graph, held)
-  params = model_lib.nn.unbox(boxed)['params']
-  leaves, tree = jax.tree.flatten(params)
-  rng = np.random.default_rng(seed + 1)
-  noisy = [
-    x + (0.3 * rng.normal(size=x.shape)).astype(np.float32) for x in leaves
-  ]
-  params = jax.tree.unflatten(tree, noisy)
+def _init(encoder, graph, held):
+  """Random parameters; 0 for the vectors that pad the graph."""
+  params = parameters.draw(encoder, graph, held, scale=0.5)
   if 'vectors' in params:
     vectors = np.array(params['vectors'])
     vectors[encoder.num_nodes :] = 0
@@ -345,7 +339,7 @@ def test_bfloat16_is_close_and_parameters_stay_float32(kind):
     for dtype in (None, jnp.bfloat16)
   )
   params = _init(wide, graph, held)
-  drawn = model_lib.nn.unbox(narrow.init(jax.random.key(0), graph, held))
+  drawn = parameters.shapes(narrow, graph, held)
   assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(drawn))
   one, two = (jax.jit(e.apply)(params, graph, held) for e in (wide, narrow))
   np.testing.assert_allclose(one, two, atol=0.1)

@@ -15,6 +15,7 @@ from morning_jax.losses import pairwise
 from morning_jax.training import optimizer as optimizer_lib
 from morning_jax.training import step as step_lib
 from tests import golden_numbers as golden
+from tests import parameters
 
 
 @pytest.fixture(scope='module')
@@ -43,15 +44,26 @@ def test_roles_stand_in_the_order_of_the_variables(numbers):
   assert list(weights.ROLES) == numbers['variable_order'].tolist()
 
 
+@pytest.fixture(scope='module')
+def scores_and_parts(model):
+  """Both from one compiled program, whatever the batch is."""
+
+  def run(params, batch):
+    scores = golden.scores(model, params, batch)
+    return scores, golden.parts(model, params, batch)
+
+  return jax.jit(run)
+
+
 @pytest.mark.parametrize('batch', [0, 1, 2])
-def test_scores_and_loss_parts(numbers, model, batch):
-  params = golden.params(numbers)
-  scores = golden.scores(model, params, numbers, batch)
+def test_scores_and_loss_parts(numbers, scores_and_parts, batch):
+  scores, parts = scores_and_parts(
+    golden.params(numbers), golden.batch_of(numbers, batch)
+  )
   for k, score in scores.items():
     close(score, numbers[f'batch{batch}/score/{k}'], 1e-5, k)
   total = numbers[f'batch{batch}/score/global']
   close(pairwise.join(scores), total, 1e-5, 'global')
-  parts = golden.parts(model, params, numbers, batch)
   assert set(parts) == set(golden.PART_NAMES)
   for k, theirs in golden.PART_NAMES.items():
     expected = numbers[f'batch{batch}/loss/{theirs}']
@@ -64,12 +76,8 @@ def test_scores_and_loss_parts(numbers, model, batch):
 @pytest.mark.parametrize('role', ['brand', 'influencer'])
 def test_representations(numbers, model, role):
   params = golden.params(numbers)
-  encoded = model.apply(
-    {'params': params},
-    golden.table(numbers, 0, role),
-    role=role,
-    method='encode',
-  )
+  encode = functools.partial(model.apply, role=role, method='encode')
+  encoded = jax.jit(encode)({'params': params}, golden.table(numbers, 0, role))
   for k in ('content', 'audience'):
     close(encoded[k], numbers[f'batch0/repr/post/{k}_{role}'], 1e-5, k)
   close(
@@ -78,8 +86,9 @@ def test_representations(numbers, model, role):
 
 
 def test_gradients(numbers, model):
+  batch = golden.batch_of(numbers, 0)
   grad = jax.jit(
-    jax.grad(lambda p: pairwise.total(golden.parts(model, p, numbers, 0)))
+    jax.grad(lambda p: pairwise.total(golden.parts(model, p, batch)))
   )
   grads = by_role(grad(golden.params(numbers)))
   for role in weights.ROLES:
@@ -88,7 +97,8 @@ def test_gradients(numbers, model):
 
 def test_gradient_norm_of_each_part(numbers, model):
   params = golden.params(numbers)
-  jacobian = jax.jit(jax.jacrev(lambda p: golden.parts(model, p, numbers, 0)))(
+  batch = golden.batch_of(numbers, 0)
+  jacobian = jax.jit(jax.jacrev(lambda p: golden.parts(model, p, batch)))(
     params
   )
   for k, theirs in golden.PART_NAMES.items():
@@ -110,17 +120,17 @@ def test_six_steps_of_adam(numbers, model):
     opt_state=optimizer.init(params),
   )
 
-  @functools.partial(jax.jit, static_argnums=1)
+  @jax.jit
   def update(state, batch):
     return step_lib.update(
-      lambda p: golden.parts(model, p, numbers, batch),
+      lambda p: golden.parts(model, p, batch),
       optimizer,
       state,
       learning_rate=schedule(state.step),
     )
 
   for i, batch in enumerate([0, 1, 2, 0, 1, 2]):
-    state, scalars = update(state, batch)
+    state, scalars = update(state, golden.batch_of(numbers, batch))
     np.testing.assert_allclose(
       scalars['loss'], numbers['train/loss'][i], rtol=1e-5
     )
@@ -175,27 +185,27 @@ def test_dropped_weights(numbers, model, monkeypatch):
         return next_call(*args, **kwargs)
     return next_call(*args, **kwargs)
 
-  def parts(p):
+  @jax.jit
+  @functools.partial(jax.value_and_grad, has_aux=True)
+  def loss(p):
     with nn.intercept_methods(with_masks):
-      return golden.parts(
+      parts = golden.parts(
         model,
         p,
-        numbers,
-        0,
+        golden.batch_of(numbers, 0),
         train=True,
         rngs={'dropout': jax.random.key(0)},
       )
+    return pairwise.total(parts), parts
 
-  params = golden.params(numbers)
-  ours = parts(params)
+  (_, ours), grads = loss(golden.params(numbers))
   # One mask a step serves brands and influencers alike.
   assert len(asked) == 4
   for k, theirs in golden.PART_NAMES.items():
     expected = numbers[f'dropout/loss/{theirs}']
     np.testing.assert_allclose(ours[k], expected, rtol=1e-5, err_msg=k)
-  grads = by_role(jax.grad(lambda p: pairwise.total(parts(p)))(params))
   for role in weights.ROLES:
-    close(grads[role], numbers[f'dropout/grad/{role}'], 1e-4, role)
+    close(by_role(grads)[role], numbers[f'dropout/grad/{role}'], 1e-4, role)
 
 
 # An exact tie at the margin divides by 1e-16 in the original.
@@ -232,11 +242,7 @@ def test_edge_cases_of_the_losses(numbers, case):
 def test_weights_that_do_not_fit_are_all_listed(numbers):
   model = golden.build(numbers)
   brands = golden.table(numbers, 0, 'brand')
-  like = jax.tree.map(
-    np.asarray,
-    model.init(jax.random.key(0), brands, brands)['params'],
-  )
-  like = nn.unbox(like)
+  like = parameters.shapes(model, brands, brands)
   arrays = {r: numbers[f'param/{r}'] for r in weights.ROLES}
   del arrays['attribute/dense0/bias']
   arrays['attribute/dense1/kernel'] = np.zeros((3, 4), np.float32)

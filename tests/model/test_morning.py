@@ -3,7 +3,6 @@
 import functools
 import itertools
 
-import flax.linen as nn
 import jax
 from jax import numpy as jnp
 import numpy as np
@@ -15,6 +14,7 @@ from morning_jax.core import errors
 from morning_jax.core import input_spec
 from morning_jax.model import factory
 from morning_jax.model import morning
+from tests import parameters
 
 SIZES = {
   'content_image': 9,
@@ -45,13 +45,11 @@ def table(count=5, seed=0, missing=()):
   return accounts_lib.AccountTable(features=features, present=present)
 
 
-def make(model_config, sizes=SIZES, seed=0):
+def make(model_config, sizes=SIZES, scale=0.3):
   spec, notes = input_spec.resolve(model_config, sizes)
   model = factory.build(model_config, spec)
-  accounts = table()
-  init = jax.jit(model.init)
-  variables = nn.unbox(init(jax.random.key(seed), accounts, accounts))
-  return model, variables, notes
+  params = parameters.draw(model, table(), table(), scale=scale)
+  return model, {'params': params}, notes
 
 
 def encode(model, variables, accounts, role):
@@ -65,10 +63,8 @@ def sigmoid(x):
 
 def test_paper_model_by_hand():
   """Eq. 7-12, 20-27, written out in NumPy."""
-  model, variables, _ = make(config('paper'))
-  # Weights far larger than at the start: a softmax that is all but even would
-  # hide what stands in it.
-  variables = jax.tree.map(lambda x: 12 * x, variables)
+  # A softmax that is all but even would hide what stands in it.
+  model, variables, _ = make(config('paper'), scale=1.0)
   brands, influencers = table(seed=1), table(seed=2)
   scores = morning.scores_of_all(
     *jax.jit(model.apply)(variables, brands, influencers)
@@ -207,7 +203,10 @@ def test_roles_share_weights_except_in_the_release():
 
 
 def test_the_default_starts_from_plain_similarity():
-  model, variables, _ = make(config('', output_scale=0.0))
+  c = config('', output_scale=0.0)
+  spec, _ = input_spec.resolve(c, SIZES)
+  model = factory.build(c, spec)
+  variables = model.init(jax.random.key(0), table(), table())
   scores = morning.scores_of_all(
     *model.apply(variables, table(seed=1), table(seed=2))
   )

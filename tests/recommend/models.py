@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import flax.linen as nn
 import jax
-import numpy as np
 
 from configs import morning as config_lib
 from morning_jax.core import accounts as accounts_lib
@@ -18,6 +16,7 @@ from morning_jax.data import splits
 from morning_jax.evaluation import trained_model
 from morning_jax.model import factory
 from morning_jax.recommend import catalogue as catalogue_lib
+from tests import parameters
 from tests import runs
 
 _PAPER = {
@@ -76,7 +75,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 def untrained(
   dataset: accounts_lib.Dataset, recipe: str
 ) -> trained_model.Trained:
-  """A model as it is initialised, its parameters shaken so that none is 0."""
+  """A model that nobody has trained."""
   changes = dict(RECIPES[recipe])
   c = config_lib.get_config(changes.pop('variant', 'smoke'))
   with c.unlocked():
@@ -91,14 +90,8 @@ def untrained(
   )
   model = factory.build(c.model, spec)
   table = factory.example_table(spec)
-  params = nn.unbox(
-    model.init(
-      jax.random.key(0), table, table, graph=preprocessing.graph_of(fitted)
-    )
-  )['params']
-  rng = np.random.default_rng(0)
-  params = jax.tree.map(
-    lambda x: (x + 0.1 * rng.normal(size=x.shape)).astype(np.float32), params
+  params = parameters.draw(
+    model, table, table, graph=preprocessing.graph_of(fitted)
   )
   return trained_model.Trained(
     config=c,

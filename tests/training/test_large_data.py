@@ -18,30 +18,41 @@ from morning_jax.recommend import filters
 from morning_jax.recommend import look_alikes
 from morning_jax.recommend import recommend
 from morning_jax.recommend import stored_vectors
-from morning_jax.training import train
 from tests import runs
 
-# A rate that does not know how long the run will be.
-_CONSTANT = {
-  'optimizer__schedule': 'constant',
-  'model__modalities': ('text',),  # compiles faster
-}
+_STREAM = '--config.data.placement=stream'
+
+
+def train(data: pathlib.Path, workdir: pathlib.Path, *args: str) -> None:
+  """Trains as users do: programs that gather rows and programs that are given
+  them round alike because XLA optimizes both."""
+  done = runs.launch(
+    '--config=configs/morning.py:smoke',
+    f'--config.data.bundle={data}',
+    '--config.train.epochs=4',
+    '--config.evaluation.every_epochs=1.0',
+    # A rate that does not know how long the run will be.
+    '--config.optimizer.schedule=constant',
+    "--config.model.modalities=('text',)",  # compiles faster
+    f'--workdir={workdir}',
+    *args,
+    quick=False,
+  )
+  assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope='module')
 def place(tmp_path_factory) -> pathlib.Path:
   """A run on arrays in memory, and two on records, one resumed half-way."""
   place = tmp_path_factory.mktemp('large')
-  runs.write_bundle(place / 'arrays')
-  packing.pack(bundle.read_bundle(place / 'arrays'), place / 'records')
-  train.train(runs.config(place / 'arrays', **_CONSTANT), place / 'in_memory')
-  streaming = {'data__placement': 'stream', **_CONSTANT}
-  half = runs.config(place / 'records', train__epochs=2, **streaming)
-  train.train(half, place / 'resumed')
+  arrays, records = place / 'arrays', place / 'records'
+  runs.write_bundle(arrays)
+  packing.pack(bundle.read_bundle(arrays), records)
+  train(arrays, place / 'in_memory')
+  train(records, place / 'resumed', _STREAM, '--config.train.epochs=2')
   shutil.copytree(place / 'resumed', place / 'half')
-  whole = runs.config(place / 'records', **streaming)
-  train.train(whole, place / 'resumed')
-  train.train(whole, place / 'streamed')
+  train(records, place / 'resumed', _STREAM)
+  train(records, place / 'streamed', _STREAM)
   return place
 
 
@@ -66,12 +77,8 @@ def test_a_resumed_run_on_records_is_one_that_was_not_stopped(place):
 
 
 def test_a_run_on_arrays_goes_on_with_records(place, tmp_path):
-  config = runs.config(place / 'arrays', train__epochs=2, **_CONSTANT)
-  train.train(config, tmp_path / 'run')
-  config.data.bundle = str(place / 'records')
-  config.data.placement = 'stream'
-  config.train.epochs = 4
-  train.train(config, tmp_path / 'run')
+  train(place / 'arrays', tmp_path / 'run', '--config.train.epochs=2')
+  train(place / 'records', tmp_path / 'run', _STREAM)
   assert equal(
     runs.final_arrays(place / 'in_memory'), runs.final_arrays(tmp_path / 'run')
   )
