@@ -69,7 +69,9 @@ def assign_splits(
     dataset = splits.fold(
       dataset, index=data.fold, count=data.folds, seed=config.seed
     )
-  dataset = splits.lend_valid(dataset, share=data.valid_share, seed=config.seed)
+  dataset = splits.hold_out_valid(
+    dataset, share=data.valid_share, seed=config.seed
+  )
   attributes = dataset.attributes
   if dataset is stored or attributes is None or attributes.edges_Ex2 is None:
     return dataset

@@ -147,10 +147,6 @@ def hold_out_valid(
   )
 
 
-# For callers that know it by its former name.
-lend_valid = hold_out_valid
-
-
 def fold(
   dataset: accounts_lib.Dataset, *, index: int, count: int, seed: int
 ) -> accounts_lib.Dataset:
