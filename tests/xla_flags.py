@@ -12,8 +12,11 @@ import importlib.metadata
 import re
 
 QUICK = '--xla_backend_optimization_level=0'
+# For `compile` of a program that takes longer to run than to compile.
+OPTIMIZED: dict[str, int | bool] = {'xla_backend_optimization_level': 3}
 if importlib.metadata.version('jaxlib').startswith('0.10.'):
   QUICK += ' --xla_cpu_use_fusion_emitters=false'
+  OPTIMIZED['xla_cpu_use_fusion_emitters'] = True
 
 
 def with_devices(flags: str, count: int) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from morning_jax.graph import attribute_graph
 from morning_jax.graph import walks
+from tests import xla_flags
 
 
 def _ten_nodes() -> attribute_graph.AttributeGraph:
@@ -52,11 +53,9 @@ def test_walks_follow_the_exact_transition_probabilities(p, q):
   graph = _ten_nodes()
   weight, exact = _exact(graph, p, q)
   start = jnp.tile(jnp.arange(10, dtype=jnp.int32), 6000)
-  paths = np.asarray(
-    walks.random_walks(
-      walks.walk_graph(graph), start, jax.random.key(0), length=26, p=p, q=q
-    )
-  )
+  args = walks.walk_graph(graph), start, jax.random.key(0)
+  lowered = walks.random_walks.lower(*args, length=26, p=p, q=q)
+  paths = np.asarray(lowered.compile(xla_flags.OPTIMIZED)(*args))
   first = np.zeros((10, 10))
   np.add.at(first, (paths[:, 0], paths[:, 1]), 1)
   first /= first.sum(1, keepdims=True)

@@ -4,6 +4,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -128,7 +129,7 @@ def test_a_worker_that_starts_late_is_ended_too(tpu):
 def test_an_end_that_takes_long_does_not_meet_the_next_start(tpu):
   # The record of the ended command goes late; it must not be the next one's.
   rm = tpu / 'rm'
-  rm.write_text('#!/usr/bin/env bash\nsleep 2\nPATH=/bin:/usr/bin rm "$@"\n')
+  rm.write_text('#!/usr/bin/env bash\nsleep 1\nPATH=/bin:/usr/bin rm "$@"\n')
   rm.chmod(0o755)
   code, _, stderr = pod(tpu, '--', 'bash', '-c', _FAILS_TWICE)
   assert code == 0, stderr
@@ -136,6 +137,8 @@ def test_an_end_that_takes_long_does_not_meet_the_next_start(tpu):
 
 def test_a_number_from_before_a_reboot_ends_nothing(tpu):
   bystander = subprocess.Popen(['sleep', '10000'], start_new_session=True)
+  # Whoever ends it waits until it is reaped.
+  threading.Thread(target=bystander.wait, daemon=True).start()
   try:
     record = tpu / '.morning-pod-t-0.pid'
     record.write_text(f'{bystander.pid} another-boot\n')

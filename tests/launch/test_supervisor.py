@@ -45,12 +45,23 @@ noise()
 os.write(2, b'the JAX distributed service detected fatal errors. %s')
 os.abort()
 """
+# A supervisor that waits less for what these tests let it wait for in vain.
+_IMPATIENT = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location('supervisor', sys.argv.pop(1))
+supervisor = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(supervisor)
+supervisor.GRACE_SECONDS /= 10
+supervisor.NEWS_SECONDS /= 10
+supervisor.main()
+"""
 
 
-def start(folder: pathlib.Path, index: int, work: str):
+def start(folder: pathlib.Path, index: int, work: str, patient: bool = True):
   return subprocess.Popen(
     [
-      *(sys.executable, '-I', supervisor.__file__),
+      *(sys.executable, '-I', *(() if patient else ('-c', _IMPATIENT))),
+      supervisor.__file__,
       *(sys.executable, '-c', _CHILD, str(index), str(folder), work),
     ],
     stderr=subprocess.PIPE,
@@ -59,9 +70,9 @@ def start(folder: pathlib.Path, index: int, work: str):
   )
 
 
-def start_two(folder, first: str, second: str):
+def start_two(folder, first: str, second: str, patient: bool = True):
   """Starts two supervisors, and waits until their children have met."""
-  both = start(folder, 0, first), start(folder, 1, second)
+  both = start(folder, 0, first, patient), start(folder, 1, second, patient)
   deadline = time.monotonic() + runs.PATIENCE
   while len(list(folder.glob('ready-*'))) < 2:
     assert time.monotonic() < deadline
@@ -124,6 +135,7 @@ def test_a_mistake_of_one_is_told_by_both(tmp_path):
     _WAIT,
     "wait_for('go'); send(said='x/stream: no');"
     " print('error: x/stream: no', file=sys.stderr, flush=True); sys.exit(2)",
+    patient=False,
   )
   (tmp_path / 'go').touch()
   assert end(both[1]) == (2, 'error: x/stream: no\n')
@@ -146,7 +158,10 @@ def test_a_mistake_of_all_is_told_once_by_one_that_hangs(tmp_path):
     " print('error: no', file=sys.stderr, flush=True); {}"
   )
   both = start_two(
-    tmp_path, work.format(_WAIT), work.format('time.sleep(1); sys.exit(2)')
+    tmp_path,
+    work.format(_WAIT),
+    work.format('time.sleep(1); sys.exit(2)'),
+    patient=False,
   )
   (tmp_path / 'go').touch()
   done = [(p.communicate()[1], p.returncode) for p in both]
@@ -186,6 +201,7 @@ def test_one_that_hangs_is_named_by_jax(tmp_path):
     tmp_path,
     f"wait_for('go'); {_ABORT}".replace('%s', '/job:jax_worker/task:1'),
     _WAIT,
+    patient=False,
   )
   (tmp_path / 'go').touch()
   line = (
@@ -199,7 +215,9 @@ def test_one_that_hangs_is_named_by_jax(tmp_path):
 
 
 def test_a_crash_of_its_own_keeps_its_text(tmp_path):
-  both = start_two(tmp_path, "wait_for('go'); noise(); os.abort()", _WAIT)
+  both = start_two(
+    tmp_path, "wait_for('go'); noise(); os.abort()", _WAIT, patient=False
+  )
   (tmp_path / 'go').touch()
   code, text = end(both[0])
   assert code == 134 and text.count('a page of text') == 60
