@@ -26,6 +26,7 @@ from launch import candidates
 from launch import command_line
 from launch import distributed
 from launch import output
+from morning_jax.core import accounts as accounts_lib
 from morning_jax.core import errors
 from morning_jax.recommend import advice as advice_lib
 from morning_jax.recommend import answer
@@ -146,15 +147,23 @@ def _top_k(count: int) -> int:
   return min(10, max(count, 1)) if _TOP_K.value is None else _TOP_K.value
 
 
-def _named(
-  catalogue: catalogue_lib.Catalogue, name: str, exclude: frozenset[str]
-) -> catalogue_lib.Account:
-  if name in exclude:
-    raise errors.UserError(
-      f'influencer {errors.quoted(name)} is left out, as'
-      f' --exclude={candidates.EXCLUDE.value} says'
-    )
-  return catalogue.influencer(name)
+def _asked_of(exclude: frozenset[str]) -> list[tuple[int, str]]:
+  """Returns roles and names of the accounts of the bundle asked of."""
+  found = []
+  for role, flag in (
+    (accounts_lib.BRAND, _BRAND),
+    (accounts_lib.INFLUENCER, _INFLUENCER),
+    (accounts_lib.INFLUENCER, _SIMILAR_TO),
+  ):
+    if flag.value is None:
+      continue
+    if role == accounts_lib.INFLUENCER and flag.value in exclude:
+      raise errors.UserError(
+        f'influencer {errors.quoted(flag.value)} is left out, as'
+        f' --exclude={candidates.EXCLUDE.value} says'
+      )
+    found.append((role, flag.value))
+  return found
 
 
 def main(argv: list[str]) -> None:
@@ -164,13 +173,15 @@ def main(argv: list[str]) -> None:
   _check_flags()
   filters = candidates.filters()
   costs = lists.read_costs(_COSTS.value) if _COSTS.value else None
-  catalogue = catalogue_lib.open_catalogue(_WORKDIR.value, _BUNDLE.value)
+  catalogue = catalogue_lib.open_catalogue(
+    _WORKDIR.value, _BUNDLE.value, asked_of=_asked_of(filters.exclude)
+  )
   console.notes(catalogue.notes)
   console.notes(filters_lib.notes_on_exclusions(catalogue, filters.exclude))
   if _ALL_BRANDS.value:
     _rank_all(catalogue, filters)
   elif _INFLUENCER.value is not None:
-    account = _named(catalogue, _INFLUENCER.value, filters.exclude)
+    account = catalogue.influencer(_INFLUENCER.value)
     brands = recommend.brands_for(
       catalogue,
       account,
@@ -179,7 +190,7 @@ def main(argv: list[str]) -> None:
     )
     _tell(catalogue, account, answer.rows_of_brands(catalogue, brands))
   elif _SIMILAR_TO.value is not None:
-    account = _named(catalogue, _SIMILAR_TO.value, filters.exclude)
+    account = catalogue.influencer(_SIMILAR_TO.value)
     similar = look_alikes.similar(
       catalogue,
       account,

@@ -16,6 +16,7 @@ from __future__ import annotations
 from absl import flags
 
 from launch import command_line
+from morning_jax.core import accounts as accounts_lib
 from morning_jax.recommend import catalogue as catalogue_lib
 from morning_jax.recommend import filters as filters_lib
 from morning_jax.recommend import lists
@@ -62,7 +63,11 @@ def main(argv: list[str]) -> None:
   del argv
   page.check_new(_OUTPUT.value)
   exclude = lists.read_ids(_EXCLUDE.value) if _EXCLUDE.value else frozenset()
-  catalogue = catalogue_lib.open_catalogue(_WORKDIR.value, _BUNDLE.value)
+  catalogue = catalogue_lib.open_catalogue(
+    _WORKDIR.value,
+    _BUNDLE.value,
+    asked_of=[(accounts_lib.BRAND, name) for name in _BRANDS.value or ()],
+  )
   console.notes(catalogue.notes)
   console.notes(filters_lib.notes_on_exclusions(catalogue, exclude))
   found = contents.gather(

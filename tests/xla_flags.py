@@ -1,22 +1,22 @@
 """How tests have XLA compile.
 
 Most of what the tests take is compiling, so XLA compiles fast rather than fast
-programs. To test the programs that users run:
-
-  XLA_FLAGS='--xla_backend_optimization_level=3 --xla_cpu_use_fusion_emitters=1'
-
-where JAX is older than 0.11, which knows no second flag.
+programs. `MORNING_TEST_OPTIMIZED=1` tests the programs that users run.
 """
 
 import importlib.metadata
+import os
 import re
 
 QUICK = '--xla_backend_optimization_level=0'
 # For `compile` of a program that takes longer to run than to compile.
 OPTIMIZED: dict[str, int | bool] = {'xla_backend_optimization_level': 3}
 if importlib.metadata.version('jaxlib').startswith('0.10.'):
+  # Newer ones have but one kind of emitters.
   QUICK += ' --xla_cpu_use_fusion_emitters=false'
   OPTIMIZED['xla_cpu_use_fusion_emitters'] = True
+if os.environ.get('MORNING_TEST_OPTIMIZED', '0') != '0':
+  QUICK = ''
 
 
 def with_devices(flags: str, count: int) -> str:

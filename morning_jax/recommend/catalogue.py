@@ -9,7 +9,7 @@ threads may share it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import dataclasses
 import functools
 import os
@@ -22,8 +22,8 @@ from morning_jax.core import feature_rows
 from morning_jax.data import dataset as dataset_lib
 from morning_jax.data import preprocessing
 from morning_jax.data.bundle import bundle as bundle_lib
-from morning_jax.data.bundle import tables
 from morning_jax.evaluation import trained_model
+from morning_jax.recommend import account_names
 from morning_jax.recommend import encoded as encoded_lib
 from morning_jax.recommend import encoding
 from morning_jax.recommend import facts as facts_lib
@@ -33,8 +33,6 @@ from morning_jax.recommend import removal
 Account = encoded_lib.Account
 Coordinates = encoded_lib.Coordinates
 Encoded = encoded_lib.Encoded
-
-_ARTICLES = ('a brand', 'an influencer')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +98,7 @@ class Catalogue:
     """Returns an account of the bundle by role and name; see `brand`."""
     row = self.side(role).row_of.get(account_id)
     if row is None:
-      raise errors.UserError(self._unknown(role, account_id))
+      raise account_names.unknown(self.dataset, role, account_id)
     return self.account_at(role, row)
 
   def account_at(self, role: int, row: int) -> Account:
@@ -189,21 +187,12 @@ class Catalogue:
       side_row[side.account_row_N] = np.arange(len(side))
     return side_row[self.dataset.positives_Px2]
 
-  def _unknown(self, role: int, account_id: str) -> str:
-    known = self.side(role).row_of
-    other = self.side(1 - role).row_of
-    hint = tables.near(account_id, list(known))
-    if account_id in other:
-      hint = f' ({_ARTICLES[1 - role]} has that name)'
-    return (
-      f'{accounts_lib.ROLES[role]} {errors.quoted(account_id, limit=60)} is'
-      f' none of the {len(known):,} in the bundle{hint}'
-    )
-
 
 def open_catalogue(
   workdir: str | os.PathLike[str],
   bundle: str | os.PathLike[str] | None = None,
+  *,
+  asked_of: Iterable[tuple[int, str]] = (),
 ) -> Catalogue:
   """Restores a working folder's best model and encodes a bundle with it.
 
@@ -211,13 +200,15 @@ def open_catalogue(
     workdir: the folder that training wrote.
     bundle: the accounts to choose from; None for the data that the model was
       trained on.
+    asked_of: roles and names of accounts that have to be there. Encoding may
+      take long; a name that is mistyped is told before it.
 
   Returns:
     The catalogue.
 
   Raises:
-    UserError: no usable checkpoint, or a bundle that can't be read or does not
-      fit the model.
+    UserError: no usable checkpoint, a bundle that can't be read or does not
+      fit the model, or no such account in it.
   """
   trained = trained_model.restore(workdir)
   if bundle is None:
@@ -234,6 +225,7 @@ def open_catalogue(
       ' it with --bundle to recommend from it as it is now'
     )
   notes = preprocessing.check_fits(trained.spec, stored)
+  account_names.check(stored, asked_of)
   dataset = (
     dataset_lib.assign_splits(stored, trained.config) if is_own else stored
   )
