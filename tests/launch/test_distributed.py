@@ -26,11 +26,6 @@ from tests.checkpoint import test_manager
 _STEPS = 16  # of the configuration below
 
 
-@pytest.fixture(scope='module')
-def bundle(tmp_path_factory):
-  return runs.write_bundle(tmp_path_factory.mktemp('data') / 'small')
-
-
 def arguments(bundle: pathlib.Path, workdir: pathlib.Path) -> list[str]:
   return [
     '--config=configs/morning.py:smoke',

@@ -22,11 +22,6 @@ _number = itertools.count()
 
 
 @pytest.fixture(scope='module')
-def bundle(tmp_path_factory):
-  return runs.write_bundle(tmp_path_factory.mktemp('data') / 'small')
-
-
-@pytest.fixture(scope='module')
 def workdir(bundle, tmp_path_factory):
   folder = tmp_path_factory.mktemp('runs') / 'trained'
   runs.run(runs.config(bundle, train__epochs=2), folder)
