@@ -127,12 +127,19 @@ def test_a_worker_that_starts_late_is_ended_too(tpu):
 
 
 def test_an_end_that_takes_long_does_not_meet_the_next_start(tpu):
-  # The record of the ended command goes late; it must not be the next one's.
+  # The record of the first command that is ended goes late, by when it could be
+  # the next one's, which nobody could end then.
   rm = tpu / 'rm'
-  rm.write_text('#!/usr/bin/env bash\nsleep 1\nPATH=/bin:/usr/bin rm "$@"\n')
+  rm.write_text(
+    '#!/usr/bin/env bash\n'
+    'if mkdir "$FAKE/late" 2>/dev/null; then sleep 1; fi\n'
+    'PATH=/bin:/usr/bin rm "$@"\n'
+  )
   rm.chmod(0o755)
-  code, _, stderr = pod(tpu, '--', 'bash', '-c', _FAILS_TWICE)
+  command = _FAILS_TWICE.replace('sleep 0.5', 'sleep 2')
+  code, _, stderr = pod(tpu, '--', 'bash', '-c', command)
   assert code == 0, stderr
+  assert (tpu / 'late').exists()
 
 
 def test_a_number_from_before_a_reboot_ends_nothing(tpu):
